@@ -1,0 +1,137 @@
+"""Everything that can go wrong, by what a caller does next.
+
+::
+
+    ScenecheckError
+    ├── UsageError          exit 2  the call or an input file is wrong: change it
+    ├── SourceError         exit 3  the source gives no answer
+    │   ├── UnreachableError        nobody answers: may pass by itself, try again later
+    │   ├── RefusedError            somebody answers and says no: change address or credentials
+    │   ├── StreamError             it opened, but brings no trustworthy frame
+    │   └── ContentError            what came is no picture and no film
+    └── ModelError          exit 4  the installation or model is not what it claims
+
+Every error has a stable ``code``, a message of one line (what and where, never a secret), and what a
+technician should try. The codes and their advice are the tables below; an unlisted code is a bug and
+raises KeyError where it is written.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ScenecheckError(Exception):
+    """Base of all errors raised on purpose. ``str()`` is ``message``, already free of secrets."""
+
+    exit_code: ClassVar[int] = 3
+    is_transient: ClassVar[bool] = False
+    advice: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, code: str, message: str, try_: str | None = None) -> None:
+        super().__init__(" ".join(message.split()))
+        self.code = code
+        self.try_ = self.advice[code] if try_ is None else try_
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        # Worker processes send errors home; the default would call __init__ with the message alone.
+        return type(self), (self.code, self.message, self.try_)
+
+
+class UsageError(ScenecheckError):
+    """The command, an option or an input file is wrong; nothing was tried."""
+
+    exit_code = 2
+    advice: ClassVar[dict[str, str]] = {
+        "bad-option": "see --help",
+        "bad-address": "write it as scheme://host[:port]/path, with a password given by --password-env or --password-file",
+        "unknown-scheme": "use rtsp://, rtsps://, http://, https:// or the path of a file or folder",
+        "no-such-path": "check the spelling; a camera's address starts with rtsp:// or http://",
+        "no-secret": "set the environment variable, or write the password into the file",
+        "provider": "see `scenecheck model info` for what this installation of ONNX Runtime offers",
+    }
+
+
+class SourceError(ScenecheckError):
+    """The source is there, or should be, and gives no answer."""
+
+
+class UnreachableError(SourceError):
+    """Nobody answers. Worth another try later."""
+
+    is_transient = True
+    advice: ClassVar[dict[str, str]] = {
+        "connect-refused": "check the port (RTSP 554 or 8554, HTTP 80) and that the camera's service is on",
+        "connect-timeout": "check power, cable and the route to the camera; ping it from this machine",
+        "no-route": "check this machine's network and VPN; the camera's network cannot be reached from here",
+        "host-unknown": "check the spelling of the host name, or use the IP address",
+        "connect-reset": "the device dropped the connection: check its client limit, then restart it",
+        "open-timeout": "the device accepts but does not answer: restart it; check that the port speaks this protocol",
+        "server-busy": "the recorder has no free place: close other viewers or raise its client limit",
+        "server-error": "the device reports a fault of its own: restart it and read its log",
+    }
+
+
+class RefusedError(SourceError):
+    """Somebody answers and says no. Trying again will not help."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "auth-failed": "check --user and the password; some cameras lock the account for minutes after failures",
+        "forbidden": "the account is known but may not watch this stream: give it the right to view",
+        "not-found": "check the path of the address: see the manual for the camera's stream paths",
+        "transport-refused": "the device refuses this transport: use --transport tcp (or udp)",
+        "tls-untrusted": "give the authority that signed the certificate with --tls-ca FILE; --insecure looks away",
+        "tls-failed": "the port does not speak TLS: check the port, or use rtsp:// or http://",
+        "redirected": "the device sends viewers to another host; if that is right, give that address instead",
+        "playlist-blocked": "the playlist points to another place than its own host; check the publisher",
+        "protocol-error": "the port answers, but not in this protocol: check scheme and port",
+    }
+
+
+class StreamError(SourceError):
+    """The stream opened but brought no trustworthy frame."""
+
+    is_transient = True
+    advice: ClassVar[dict[str, str]] = {
+        "first-frame-timeout": "shorten the camera's keyframe interval (GOP) to 1-2 s, or raise --deadline",
+        "stream-stalled": "frames stopped coming: check the uplink's bandwidth and the camera's load",
+        "stream-ended": "the device closed the stream: check its client limit and its log",
+        "no-video": "the stream carries no video: check the path (audio only? wrong channel?)",
+        "codec-damaged": "every picture came damaged: use --transport tcp; check cable and uplink",
+        "codec-unsupported": "set the camera to H.264, H.265 or MJPEG",
+        "deadline": "no answer within --deadline: raise it, or check the link",
+    }
+
+
+class ContentError(SourceError):
+    """What came is no picture and no film."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "not-a-picture": "the content is neither a picture nor a film that can be decoded: check what it really is",
+        "not-a-film": "the file is not a film that can be decoded: check that it was copied whole",
+        "empty": "there is nothing in it: check that it was written or copied whole",
+        "unreadable": "check the file's permissions and the disk",
+        "picture-damaged": "the picture breaks off: fetch or copy it again",
+        "too-large": "larger than any camera's picture: reduce it to at most 64 megapixels",
+        "too-small": "smaller than any camera's picture: at least 16x16 pixels are needed to say anything",
+        "no-pictures": "put .jpg, .png, .webp, .bmp or .tif pictures into the folder",
+    }
+
+
+class ModelError(ScenecheckError):
+    """The installation or the model is not what it claims to be. Nothing may be judged with it."""
+
+    exit_code = 4
+    advice: ClassVar[dict[str, str]] = {
+        "model-missing": "reinstall scenecheck, or give the model with --model FILE",
+        "model-card": "restore the card that came with the model",
+        "model-hash": "restore model and card from the same release; never edit one alone",
+        "model-shape": "use a model made by `make model`, or one with the same inputs and outputs",
+        "model-answers": "this machine or runtime computes differently: reinstall onnxruntime; try --provider cpu",
+        "model-broken": "restore the model file; it cannot be loaded",
+        "model-preprocess": "install the scenecheck release that the model was made for",
+    }
