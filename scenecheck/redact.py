@@ -56,8 +56,6 @@ class Address:
             )
         scheme, _, rest = text.partition("://")
         inner_user, inner_password = "", ""
-        # The last "@" before the first "/" that follows it: raw "@", "/", "?" and "#" in a password
-        # would otherwise cut it in two, and its second half would be shown as the host.
         userinfo, has_userinfo, tail = _split_userinfo(rest)
         if has_userinfo:
             name, _, secret = userinfo.partition(":")
@@ -108,14 +106,29 @@ class Address:
         return redact(text, self.secrets, pair=(self.user, self.password))
 
 
+_HOST_LIKE = re.compile(r"(\[[0-9a-f:.]+\]|localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:\d))(:\d+)?([/?#]|$)", re.I)
+
+
 def _split_userinfo(rest: str) -> tuple[str, bool, str]:
-    """Split ``user:password@host/path`` at the ``@`` that ends the credentials."""
+    """Split ``user:password@host/path`` at the ``@`` that ends the credentials.
+
+    A raw ``/ ? #`` in the password ends the authority too early, and half a password would be shown
+    as a host: where a later ``@`` also stands before something like a host, either that is the end
+    of the credentials, or nobody can tell and UsageError ``bad-address`` asks for percent-encoding.
+    """
     authority_end = min((i for i in (rest.find(c) for c in "/?#") if i >= 0), default=len(rest))
     at = rest.rfind("@", 0, authority_end)
-    if at < 0 and ":" in rest[:authority_end]:
-        # "user:pa/ss@host": no "@" before the first "/", and what stands before it is no host:port.
-        if not rest[:authority_end].rpartition(":")[2].isdigit() and "[" not in rest[:authority_end]:
-            at = rest.find("@", authority_end)
+    later = [m.start() for m in re.finditer("@", rest) if m.start() >= authority_end and _HOST_LIKE.match(rest, m.end())]
+    if at >= 0 and later:
+        raise UsageError(
+            "bad-address",
+            "the address holds more than one '@' and cannot be split into credentials and host",
+            "percent-encode the password, or give it with --user and --password-env",
+        )
+    if at < 0 and later:
+        name, colon, port = rest[:authority_end].partition(":")
+        if colon and "[" not in name and not port.isdigit():
+            at = later[-1]
     return (rest[:at], True, rest[at + 1 :]) if at >= 0 else ("", False, rest)
 
 
