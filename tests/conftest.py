@@ -1,0 +1,97 @@
+"""Fixtures shared by all tests: real servers, clips with frame numbers, sample pictures.
+
+Each server starts once per session and is handed out clean: nothing seen yet, users and defaults
+as built.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.servers.media import Clips
+from tests.servers.rtsp import RtspServer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class TestAuthority:
+    """A certificate authority made for this session; ``pem`` is the file a client must trust."""
+
+    __test__ = False
+    ca: trustme.CA
+    pem: Path
+
+    def context(self, *names: str) -> ssl.SSLContext:
+        """A server context with a certificate of ``names`` (default: 127.0.0.1 and localhost)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert(*(names or ("127.0.0.1", "localhost"))).configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="session")
+def samples_dir() -> Path:
+    """The repository's ``samples/``."""
+    return ROOT / "samples"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of pictures that are not part of the repository; skips where it is absent."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no pictures beside the repository ({path.relative_to(ROOT.parent)})")
+    return path
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """Clips whose frames carry their number: ``clips["h264"]``, ``clips.make("h264", gop=5)``."""
+    return Clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    ca = trustme.CA()
+    pem = tmp_path_factory.mktemp("tls") / "ca.pem"
+    ca.cert_pem.write_to_path(str(pem))
+    return TestAuthority(ca, pem)
+
+
+@pytest.fixture(scope="session")
+def _rtsp(clips: Clips) -> Iterator[RtspServer]:
+    with RtspServer(clips) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _rtsps(clips: Clips, authority: TestAuthority) -> Iterator[RtspServer]:
+    with RtspServer(clips, tls=authority.context()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def silent_server() -> Iterator[RtspServer]:
+    """Accepts connections and never says a word: for any scheme, TLS handshakes included."""
+    with RtspServer({}, mute=True) as server:
+        yield server
+
+
+@pytest.fixture
+def rtsp_server(_rtsp: RtspServer) -> Iterator[RtspServer]:
+    """``rtsp://`` on 127.0.0.1; where ``auth`` is asked: user ``viewer``, password ``secret``."""
+    with _rtsp.clean():
+        yield _rtsp
+
+
+@pytest.fixture
+def rtsps_server(_rtsps: RtspServer) -> Iterator[RtspServer]:
+    """``rtsps://`` with a certificate of ``authority``."""
+    with _rtsps.clean():
+        yield _rtsps
