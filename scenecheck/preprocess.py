@@ -1,27 +1,42 @@
 """Pictures to tiles: one batch of ``uint8 [N, 3, H, W]`` RGB, the only thing a model ever sees.
 
-Route. Each plane is shrunk by area averaging at its own resolution and only the small planes are
-turned into RGB. Averaging and the YUV matrix are both linear, so this equals converting every pixel
-first (but for clipping and the rounding of the small planes) at a fraction of the cost. 320x180
-divides every common camera size and its 4:2:0 chroma, where area averaging is an exact box mean and
-gives the same bytes on every machine.
+Route. Each plane is averaged over areas at its own resolution and only the small planes are turned
+into RGB. Averaging and the YUV matrix are both linear, so this equals converting every pixel first
+(but for clipping and rounding) at a fraction of the cost. The whole picture is stretched to the
+tile: nothing at the edges goes unseen. 320x180 divides every common camera size and its 4:2:0
+chroma, so for those each tile sample is the mean of a whole box of samples.
 
-The whole picture is stretched to the tile: nothing at the edges goes unseen.
+Arithmetic, the same bits on every machine for whole ratios (a model card pins tiles by hash):
+
+- a box mean is the exact integer sum divided once, ties rounded up: to whole grey levels for
+  ``bgr``, to quarter levels for the planes of ``yuv``, ``nv12`` and ``gray``;
+- YUV to RGB takes those quarter levels through a matrix whose entries are multiples of 2**-12. Every
+  product and partial sum is then a multiple of 2**-14 below 2**10, exact in ``float32``, so neither
+  the order of summation nor fused multiply-add can change a bit. The result is saturated and rounded
+  to 1/64 level, then to whole levels, ties to even both times;
+- other ratios use ``cv2.resize(INTER_AREA)``, then the same conversion.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import threading
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from scenecheck.types import Picture
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from scenecheck.types import Matrix, Picture
+    from scenecheck.types import Matrix
+
+    Plane = NDArray[np.uint8] | NDArray[np.uint16]
+    Sums = NDArray[np.uint16] | NDArray[np.uint32]
 
 PREPROCESS_VERSION = 1
 """Raised by every change that alters a tile; the model card names the one it was trained with."""
@@ -36,9 +51,18 @@ _LUMA_WEIGHTS: dict[Matrix, tuple[float, float]] = {
     "bt2020": (0.2627, 0.0593),
 }
 
+# Small planes keep quarters of a grey level: rounding them to whole levels would alone cost 0.4
+# levels of error after the matrix. Two bits here and 12 in the matrix fill float32's 24 exactly.
+_STEPS_PER_LEVEL = 4
+_MATRIX_STEPS_PER_UNIT = 4096
 
-def _rgb_matrix(matrix: Matrix, full_range: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Affine map from 8-bit (Y, U, V) to RGB as ``M [3, 3]`` and ``b [3, 1]``."""
+# OpenCV's 16-bit matrix product works around an offset of 2**15. Results in 1/64 levels stay exact
+# beside it (below 2**16, multiples of 2**-8); whole levels would lose their last bits there.
+_RGB_STEPS_PER_LEVEL = 64
+
+
+def _rgb_matrix(matrix: Matrix, full_range: bool) -> NDArray[np.float32]:
+    """Affine map ``[3, 4]`` from (Y, U, V) in quarter levels to RGB in 1/64 levels."""
     kr, kb = _LUMA_WEIGHTS[matrix]
     kg = 1.0 - kr - kb
     luma_gain, chroma_gain, luma_offset = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
@@ -49,44 +73,202 @@ def _rgb_matrix(matrix: Matrix, full_range: bool) -> tuple[NDArray[np.float32], 
             [1.0, 2 * (1 - kb), 0.0],
         ]
     ) * [luma_gain, chroma_gain, chroma_gain]
+    m = np.rint(m * _MATRIX_STEPS_PER_UNIT) / _MATRIX_STEPS_PER_UNIT
     b = -m @ np.array([[luma_offset], [128.0], [128.0]])
-    return m.astype(np.float32), b.astype(np.float32)
+    return (np.hstack([m / _STEPS_PER_LEVEL, b]) * _RGB_STEPS_PER_LEVEL).astype(np.float32)
 
 
 _RGB_MATRICES = {(m, full): _rgb_matrix(m, full) for m in _LUMA_WEIGHTS for full in (False, True)}
 
 
-def _shrink(plane: NDArray[np.uint8] | NDArray[np.uint16], out: NDArray[np.uint8], bits: int) -> None:
-    """Area-average one plane ``[h, w]`` into ``out`` ``uint8 [H, W]``; deep samples are scaled to 8 bit."""
-    height, width = out.shape
-    if plane.dtype == np.uint8:
-        result = cv2.resize(plane, (width, height), dst=out, interpolation=cv2.INTER_AREA)
-        if result is not out:  # OpenCV allocates its own when it does not like ours
-            np.copyto(out, result)
-        return
-    # Scaling after the average keeps the fractions that deep samples exist for.
-    small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-    np.copyto(out, np.rint(np.clip(small / float(1 << (bits - 8)), 0, 255)).astype(np.uint8))
+class _Shrinker:
+    """Area means of ``n_planes`` planes of one shape, dtype and depth, with buffers to work in.
+
+    ``shape`` is (h, w) or (h, w, C) of a plane; its channels count as planes. Means come in
+    ``steps`` units a grey level of 8 bits. Everything that does not depend on the samples is done
+    here once: at model size the arithmetic is so short that slicing and fresh memory would show.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], n_planes: int, *, bits: int, steps: int, size: tuple[int, int]
+    ) -> None:
+        h, w = shape[:2]
+        self._height, self._width = size
+        self._n_channels = shape[2] if len(shape) == 3 else 1
+        n_means = n_planes * self._n_channels
+        self._k_rows, remainder_rows = divmod(h, self._height)
+        k_columns, remainder_columns = divmod(w, self._width)
+        scale = 1 << (bits - 8)
+        n = self._k_rows * k_columns
+        # The largest value on the way, gain and rounding included.
+        peak = _peak(n, scale, steps, bits)
+        self._is_whole = not (remainder_rows or remainder_columns) and peak < 1 << 31
+        if not self._is_whole:
+            n, k_columns, peak = 1, 1, _peak(1, scale, steps, bits)
+        common = math.gcd(n * scale, steps)
+        self._gain, self._divisor = steps // common, n * scale // common
+        self._dtype = np.uint16 if peak < 1 << 16 else np.int32
+        width_in = w if self._is_whole else self._width
+        self._rows = np.empty((n_means * self._height, width_in), self._dtype)
+        self._interleaved = np.empty((self._height, width_in, self._n_channels), self._dtype)
+        self._row_sums = list(self._rows.reshape(n_means, self._height, width_in))
+        self._column_steps: list[tuple[NDArray[Any], list[NDArray[Any]], NDArray[Any]]] = []
+        self._sums = self._plan_columns(k_columns)
+        self._means = np.empty((n_means * self._height, self._width), np.uint16)
+        self._results = list(self._means.reshape(n_means, *size))
+
+    def _plan_columns(self, k: int) -> NDArray[Any]:
+        """Plan the sums of ``k`` neighbours in each row, one factor after another; the last sums."""
+        sums: NDArray[Any] = self._rows
+        while k > 1:
+            factor = next((f for f in (3, 4, 2) if k % f == 0), k)
+            k //= factor
+            groups = sums.reshape(len(sums), -1, factor)
+            if factor <= 4:  # OpenCV deinterleaves up to four channels with SIMD
+                parts = [np.empty(groups.shape[:2], self._dtype) for _ in range(factor)]
+                total = parts[0]
+            else:
+                parts = [groups[:, :, i] for i in range(factor)]
+                total = np.empty(groups.shape[:2], self._dtype)
+            self._column_steps.append((groups, parts, total))
+            sums = total
+        return sums
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory held, within a factor of two."""
+        return 2 * int(self._rows.nbytes + self._interleaved.nbytes)
+
+    def __call__(self, planes: Sequence[Plane]) -> list[NDArray[np.uint16]]:
+        """The means ``uint16 [H, W]`` of each channel of each plane, valid until the next call."""
+        if self._n_channels == 1:
+            for plane, sums in zip(planes, self._row_sums, strict=True):
+                self._sum_rows(plane, sums)
+        else:
+            flat = self._interleaved.reshape(self._height, -1)
+            self._sum_rows(planes[0], flat)
+            cv2.split(self._interleaved, self._row_sums)
+        for groups, parts, total in self._column_steps:
+            if parts[0] is total:
+                cv2.split(groups, parts)
+            np.add(parts[0], parts[1], total)
+            for part in parts[2:]:
+                np.add(total, part, total)
+        # Ties rounded up: floor((gain * sum + divisor // 2) / divisor) for even and odd divisors.
+        sums = self._sums
+        if self._gain > 1:
+            np.multiply(sums, self._gain, sums)
+        if self._divisor > 1:
+            np.add(sums, self._divisor // 2, sums)
+        np.floor_divide(sums, self._divisor, self._means, casting="unsafe")
+        return self._results
+
+    def _sum_rows(self, plane: Plane, out: NDArray[Any]) -> None:
+        """Sum groups of rows of ``plane`` into ``out`` ``[H, w * C]``; other ratios are averaged whole."""
+        if not self._is_whole:
+            small = cv2.resize(plane, (self._width, self._height), interpolation=cv2.INTER_AREA)
+            np.copyto(out, small.reshape(self._height, -1), casting="unsafe")
+            return
+        k = self._k_rows
+        if plane.ndim == 3:
+            plane = plane.reshape(plane.shape[0], -1)
+        if k == 1:
+            np.copyto(out, plane, casting="unsafe")
+            return
+        np.add(plane[0::k], plane[1::k], out, dtype=self._dtype, casting="unsafe")
+        for i in range(2, k):
+            np.add(out, plane[i::k], out, casting="unsafe")
+
+
+def _peak(n: int, scale: int, steps: int, bits: int) -> int:
+    """Largest value while rounding a sum of ``n`` samples to ``steps`` a level (see `_Shrinker`)."""
+    common = math.gcd(n * scale, steps)
+    return ((1 << bits) - 1) * n * (steps // common) + n * scale // common // 2
+
+
+class _Converter:
+    """YUV means to RGB tiles of one size, with buffers to work in."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._samples = np.empty((*size, 3), np.uint16)
+        self._rgb = np.empty((*size, 3), np.uint16)
+        self._pixels = np.empty((*size, 3), np.uint8)
+        self.grey = np.full(size, 128 * _STEPS_PER_LEVEL, np.uint16)
+        self.n_bytes = 5 * self._samples.nbytes // 2
+
+    def __call__(
+        self, yuv: Sequence[NDArray[np.uint16]], m: NDArray[np.float32], out: NDArray[np.uint8]
+    ) -> None:
+        """Turn three ``uint16 [H, W]`` in quarter levels into RGB in ``out`` ``uint8 [3, H, W]``."""
+        cv2.merge(yuv, self._samples)
+        # Not matmul: BLAS would start threads of its own for this and keep them spinning.
+        cv2.transform(self._samples, m, self._rgb)
+        cv2.convertScaleAbs(self._rgb, self._pixels, 1 / _RGB_STEPS_PER_LEVEL)
+        cv2.split(self._pixels, list(out))
+
+
+class _Workshop(threading.local):
+    """The shrinkers and converters of one thread, kept between pictures."""
+
+    # About four times what a 4K stream needs. Sources of ever new sizes must not pile buffers up.
+    max_bytes = 32 << 20
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[object, ...], _Shrinker | _Converter] = {}
+
+    def shrinker(
+        self, planes: Sequence[Plane], bits: int, steps: int, size: tuple[int, int]
+    ) -> _Shrinker:
+        key = (planes[0].shape, len(planes), bits, steps, size)
+        held = self._held.get(key)
+        if not isinstance(held, _Shrinker):
+            held = _Shrinker(planes[0].shape, len(planes), bits=bits, steps=steps, size=size)
+            self._keep(key, held)
+        return held
+
+    def converter(self, size: tuple[int, int]) -> _Converter:
+        held = self._held.get(size)
+        if not isinstance(held, _Converter):
+            held = _Converter(size)
+            self._keep(size, held)
+        return held
+
+    def _keep(self, key: tuple[object, ...], tool: _Shrinker | _Converter) -> None:
+        if sum(held.n_bytes for held in self._held.values()) + tool.n_bytes > self.max_bytes:
+            self._held.clear()
+        self._held[key] = tool
+
+
+_workshop = _Workshop()
 
 
 def _fill(picture: Picture, out: NDArray[np.uint8]) -> None:
-    """Write the shrunk planes of one picture into ``out`` ``uint8 [3, H, W]``: YUV, or RGB for ``bgr``."""
-    planes, height, width = picture.planes, out.shape[1], out.shape[2]
+    """Write the tile of one picture into ``out`` ``uint8 [3, H, W]``."""
+    planes, bits, size = picture.planes, picture.bits, (out.shape[1], out.shape[2])
     if picture.layout == "bgr":
-        small = cv2.resize(planes[0], (width, height), interpolation=cv2.INTER_AREA)
-        out[:] = small[:, :, ::-1].transpose(2, 0, 1)
+        bgr = _workshop.shrinker(planes, bits, 1, size)(planes)
+        for channel, mean in zip(out[::-1], bgr, strict=True):
+            np.copyto(channel, mean, casting="unsafe")
         return
-    _shrink(planes[0], out[0], picture.bits)
+    luma, chroma = planes[:1], planes[1:]
+    convert = _workshop.converter(size)
+    yuv = list(_workshop.shrinker(luma, bits, _STEPS_PER_LEVEL, size)(luma))
     if picture.layout == "gray":
-        out[1:] = 128
-    elif picture.layout == "nv12":
-        small = cv2.resize(planes[1], (width, height), interpolation=cv2.INTER_AREA)
-        if planes[1].dtype != np.uint8:
-            small = np.rint(small.astype(np.float32) / float(1 << (picture.bits - 8)))
-        out[1:] = small.transpose(2, 0, 1)
+        yuv += [convert.grey, convert.grey]
     else:
-        _shrink(planes[1], out[1], picture.bits)
-        _shrink(planes[2], out[2], picture.bits)
+        yuv += _workshop.shrinker(chroma, bits, _STEPS_PER_LEVEL, size)(chroma)
+    convert(yuv, _RGB_MATRICES[picture.matrix, picture.full_range], out)
+
+
+def picture_from_bgr(bgr: NDArray[np.uint8]) -> Picture:
+    """Wrap a decoded still ``uint8 [h, w, 3]`` as OpenCV gives it.
+
+    Raises:
+        ValueError: another shape or dtype, or no pixels.
+    """
+    if bgr.dtype != np.uint8 or bgr.ndim != 3 or bgr.shape[2] != 3 or bgr.size == 0:
+        raise ValueError(f"bgr: expected uint8 [h, w, 3], got {bgr.dtype} {list(bgr.shape)}")
+    return Picture((bgr,), "bgr")
 
 
 def tiles(pictures: Sequence[Picture], size: tuple[int, int] = TILE_SIZE) -> NDArray[np.uint8]:
@@ -99,19 +281,4 @@ def tiles(pictures: Sequence[Picture], size: tuple[int, int] = TILE_SIZE) -> NDA
     batch = np.empty((len(pictures), 3, height, width), np.uint8)
     for out, picture in zip(batch, pictures, strict=True):
         _fill(picture, out)
-    yuv = [i for i, picture in enumerate(pictures) if picture.layout != "bgr"]
-    if not yuv:
-        return batch
-    affine = [_RGB_MATRICES[pictures[i].matrix, pictures[i].full_range] for i in yuv]
-    m, b = np.stack([a[0] for a in affine]), np.stack([a[1] for a in affine])
-    # One [3, 3] @ [3, H*W] product per picture, so the sum's order never depends on the batch.
-    flat = batch if len(yuv) == len(pictures) else batch[yuv]
-    rgb = np.matmul(m, flat.reshape(len(yuv), 3, -1).astype(np.float32))
-    rgb += b
-    np.rint(rgb, out=rgb)
-    np.clip(rgb, 0, 255, out=rgb)
-    converted = rgb.astype(np.uint8).reshape(len(yuv), 3, height, width)
-    if len(yuv) == len(pictures):
-        return converted
-    batch[yuv] = converted
     return batch

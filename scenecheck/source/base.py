@@ -87,6 +87,7 @@ class Watch:
     phase: Phase = "resolve"
     since_s: float = field(init=False)
     started_s: float = field(init=False)
+    opened_s: float | None = None
     n_damaged: int = 0
     read_s: float = field(init=False)
     on_stop: Callable[[], None] | None = None
@@ -100,6 +101,8 @@ class Watch:
         """Begin a phase; its limit counts from now. Raises Stopped when the caller has gone."""
         self.check()
         self.phase, self.since_s = phase, self.clock()
+        if phase == "first-frame":
+            self.opened_s = self.since_s
 
     def beat(self) -> None:
         """Report a packet: in the ``stream`` phase silence is what ends, not duration."""
@@ -171,12 +174,17 @@ class Source:
 
     def __init__(self, reader: Reader, options: SourceOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = reader.name
-        self.open_s: float | None = None
         self.first_frame_s: float | None = None
         self._reader, self._options, self._clock = reader, options, clock
         self._queue: queue.Queue[Frame | _Failed | _Ended] = queue.Queue(QUEUE_FRAMES)
         self._watch: Watch | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def open_s(self) -> float | None:
+        """Seconds until the source was open, None before."""
+        watch = self._watch
+        return None if watch is None or watch.opened_s is None else watch.opened_s - watch.started_s
 
     @property
     def n_damaged(self) -> int:
@@ -231,13 +239,20 @@ class Source:
                 if watch.remaining_s() <= 0.0:
                     raise self._deadline_error(phase, limit_s) from None
                 if (watch.phase, watch.since_s) == (phase, since_s) and phase_left_s <= left_s:
-                    raise timeout_error(phase, self.name, limit_s) from None
+                    raise self._timeout(phase, limit_s) from None
 
     def _deadline_error(self, phase: Phase, limit_s: float) -> SourceError:
         deadline_s = self._options.deadline_s
         if phase == "stream":
             return StreamError("deadline", f"{self.name}: not enough frames within {deadline_s:.0f} s")
-        return timeout_error(phase, self.name, min(deadline_s, limit_s))
+        return self._timeout(phase, min(deadline_s, limit_s))
+
+    def _timeout(self, phase: Phase, limit_s: float) -> SourceError:
+        if phase == "first-frame" and self.n_damaged:
+            return StreamError(
+                "codec-damaged", f"{self.name}: all {self.n_damaged} keyframes of {limit_s:.0f} s came damaged"
+            )
+        return timeout_error(phase, self.name, limit_s)
 
     def _read(self) -> None:
         watch = self._watch

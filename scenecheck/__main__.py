@@ -1,0 +1,3 @@
+from scenecheck.cli import main
+
+main()

@@ -1,0 +1,115 @@
+"""The JSON that machines read, as types; the JSON Schemas beside this file are generated from them.
+
+``python -m scenecheck.schemas`` writes them anew; a test fails while they differ.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scenecheck.types import Condition, Label
+
+if TYPE_CHECKING:
+    from scenecheck.classifier import Classifier
+    from scenecheck.pipeline import Judgement
+
+Probability = Field(ge=0.0, le=1.0)
+
+SCHEMA_FOLDER = Path(__file__).parent / "json_schemas"
+
+
+class _Contract(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class FrameReport(_Contract):
+    """One frame: seconds into the source, its probability, what speaks against it as evidence."""
+
+    at_s: float = Field(ge=0.0)
+    p_indoor: float = Probability
+    conditions: list[Condition]
+
+
+class ErrorReport(_Contract):
+    """Why there is no (full) answer: a stable code, a sentence, what to try."""
+
+    code: str
+    message: str
+    try_: str = Field(alias="try")
+
+
+class ModelReport(_Contract):
+    """What judged."""
+
+    name: str
+    version: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    provider: str
+
+
+class SecondsReport(_Contract):
+    """Durations in seconds from the start; null for what was not reached."""
+
+    open: float | None
+    first_frame: float | None
+    total: float
+
+
+class CheckReport(_Contract):
+    """One source judged by ``scenecheck check --json``."""
+
+    schema_: Literal["scenecheck/check/1"] = Field("scenecheck/check/1", alias="schema")
+    source: str
+    verdict: Label
+    p_indoor: float | None = Field(ge=0.0, le=1.0)
+    reason: str
+    frames: list[FrameReport]
+    error: ErrorReport | None
+    model: ModelReport
+    seconds: SecondsReport
+
+    @classmethod
+    def of(cls, judgement: Judgement, classifier: Classifier) -> CheckReport:
+        verdict, error, card = judgement.verdict, judgement.error, classifier.card
+        return cls(
+            source=judgement.source,
+            verdict=verdict.label,
+            p_indoor=_rounded(verdict.p_indoor, 6),
+            reason=verdict.reason,
+            frames=[
+                FrameReport(at_s=round(s.at_s, 3), p_indoor=round(s.p_indoor, 6), conditions=sorted(s.conditions))
+                for s in verdict.sightings
+            ],
+            error=None if error is None else ErrorReport(code=error.code, message=str(error), try_=error.try_),
+            model=ModelReport(
+                name=card.name, version=card.version, sha256=card.sha256, provider=classifier.provider
+            ),
+            seconds=SecondsReport(
+                open=_rounded(judgement.open_s, 3),
+                first_frame=_rounded(judgement.first_frame_s, 3),
+                total=round(judgement.total_s, 3),
+            ),
+        )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+CONTRACTS: dict[str, type[BaseModel]] = {"check-1": CheckReport}
+
+
+def json_schema(name: str) -> str:
+    """The JSON Schema of a contract as text, as it is shipped."""
+    schema = CONTRACTS[name].model_json_schema(by_alias=True, mode="serialization")
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    SCHEMA_FOLDER.mkdir(exist_ok=True)
+    for contract in CONTRACTS:
+        (SCHEMA_FOLDER / f"{contract}.json").write_text(json_schema(contract), encoding="utf-8")
