@@ -42,6 +42,9 @@ KEYFRAME_PATIENCE_S = 2.5
 MAX_BACKLOG_BYTES = 24_000_000
 """Packets kept since the last keyframe for a switch to full decoding: 8 s of 24 Mbit/s."""
 
+MAX_STEP_S = 10.0
+"""A larger step between time stamps is a clock that was set, not time that passed."""
+
 MAX_SLICES = 128
 """Packets joined into one access unit; more means that time stamps stand still."""
 
@@ -61,12 +64,12 @@ _LAYOUTS: dict[str, tuple[Layout, int]] = {
 }
 
 
-def picture_of(frame: VideoFrame) -> Picture:
-    """View a decoded frame's planes without copying; rotation metadata is applied (that copies)."""
+def picture_of(frame: VideoFrame, *, rotation: int = 0) -> Picture:
+    """View a decoded frame's planes without copying; turning it by ``rotation`` degrees copies."""
     name = frame.format.name
     known = _LAYOUTS.get(name)
     if known is None:
-        return _rotated(Picture((frame.to_ndarray(format="bgr24"),), "bgr"), frame.rotation)
+        return _rotated(Picture((frame.to_ndarray(format="bgr24"),), "bgr"), rotation)
     layout, bits = known
     dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
     planes = []
@@ -84,11 +87,26 @@ def picture_of(frame: VideoFrame) -> Picture:
         _MATRICES.get(frame.colorspace, "bt601"),
         frame.color_range == _FULL_RANGE or name.startswith("yuvj"),
     )
-    return _rotated(picture, frame.rotation)
+    return _rotated(picture, rotation)
+
+
+def rotation_of(container: InputContainer, stream: VideoStream) -> int:
+    """Degrees counter-clockwise that a film's display matrix asks for; 0 for formats without one.
+
+    The matrix reaches only frames decoded through the stream itself, so one is.
+    """
+    if not {"mp4", "mov", "matroska"} & set(container.format.name.split(",")):
+        return 0
+    try:
+        rotation = next(container.decode(stream)).rotation
+        container.seek(0)
+    except (StopIteration, av.error.FFmpegError):
+        return 0
+    return int(rotation)
 
 
 def _rotated(picture: Picture, degrees: int) -> Picture:
-    """Turn a picture counter-clockwise by a multiple of 90 degrees, as a file's display matrix says."""
+    """Turn a picture counter-clockwise by the nearest multiple of 90 degrees."""
     quarter_turns = round(degrees / 90) % 4
     if not quarter_turns:
         return picture
@@ -156,7 +174,7 @@ class _Units:
         self._frame_s = 1 / float(stream.average_rate) if stream.average_rate else 1 / 25
         self._clock, self._n_lost = clock, n_lost
         self._lost_before = n_lost()
-        self._first_pts: int | None = None
+        self._zero_pts: int | None = None
         self._n = 0
         self._last_t_s = 0.0
         self._open: _Unit | None = None
@@ -185,14 +203,19 @@ class _Units:
             self._lost_before = n_lost
         return unit
 
+    def _since_last(self, pts: int) -> float:
+        return (pts - (self._zero_pts or 0)) * self._time_base - self._last_t_s
+
     def _time_of(self, packet: Packet) -> float:
         pts = packet.pts if packet.pts is not None else packet.dts
         if pts is None:  # a live stream's first packets, and raw streams throughout
             self._last_t_s += self._frame_s if self._n else 0.0
         else:
-            if self._first_pts is None:
-                self._first_pts = pts - round(self._last_t_s / self._time_base) if self._time_base else pts
-            self._last_t_s = (pts - self._first_pts) * self._time_base
+            if self._zero_pts is None or not -MAX_STEP_S < self._since_last(pts) < MAX_STEP_S:
+                # The first time stamp, or a jump (a camera set its clock): go on from here.
+                step_s = self._frame_s if self._n else 0.0
+                self._zero_pts = pts - round((self._last_t_s + step_s) / (self._time_base or 1.0))
+            self._last_t_s = (pts - self._zero_pts) * self._time_base
         self._n += 1
         return self._last_t_s
 
@@ -323,6 +346,7 @@ def sampled_frames(
     time_base = float(stream.time_base or 0)
     start = stream.start_time or 0
     duration_s = float(stream.duration or 0) * time_base or float(container.duration or 0) / av.time_base
+    rotation = rotation_of(container, stream)
     decoder = _KeyDecoder(stream)
     seen: set[int | None] = set()
     for i in range(n):
@@ -344,7 +368,7 @@ def sampled_frames(
             continue
         seen.add(pts)
         yield Frame(
-            picture=picture_of(frame),
+            picture=picture_of(frame, rotation=rotation),
             at_s=((pts if pts is not None else start) - start) * time_base,
             arrived_s=clock(),
             is_key=bool(frame.key_frame),

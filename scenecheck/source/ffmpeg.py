@@ -6,7 +6,6 @@ import contextlib
 import errno
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -15,6 +14,7 @@ import av.logging
 
 from scenecheck.decode import MAX_PIXELS
 from scenecheck.errors import ContentError, RefusedError, SourceError, StreamError, UnreachableError
+from scenecheck.source.base import timeout_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-    from scenecheck.source.base import Phase
+    from scenecheck.source.base import Watch
 
-FILM_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,mpeg,h264,hevc,mjpeg,mpjpeg,asf,ogg,ivf,mxf,m4v,dhav"
+_FILM_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,mpeg,h264,hevc,mjpeg,mpjpeg,asf,ogg,ivf,mxf,m4v,dhav"
 """Demuxers a file may be read with. None of them opens other files, as playlists and scripts would."""
+
+FILM_OPTIONS = {"format_whitelist": _FILM_FORMATS, "protocol_whitelist": ""}
 
 
 class _PacketLoss(logging.Handler):
@@ -62,7 +64,7 @@ def listen_to_ffmpeg(*, warnings: bool) -> None:
 
 
 @contextlib.contextmanager
-def opened(file: Any, name: str, *, phase_limit_s: float, read_s: float, **kwargs: Any) -> Iterator[InputContainer]:
+def opened(file: Any, name: str, watch: Watch, **kwargs: Any) -> Iterator[InputContainer]:
     """Open a container for reading and close it on the thread that opened it.
 
     ``file`` is an address, or a file object: then there is no peer, and what does not open is no film.
@@ -70,19 +72,14 @@ def opened(file: Any, name: str, *, phase_limit_s: float, read_s: float, **kwarg
     """
     listen_to_ffmpeg(warnings=False)
     options = {"max_pixels": str(MAX_PIXELS), **kwargs.pop("options", {})}
-    started = time.monotonic()
     container: InputContainer | None = None
     try:
-        try:
-            container = av.open(file, options=options, timeout=(phase_limit_s, read_s), **kwargs)
-        except (av.error.FFmpegError, OSError, ValueError, UnicodeError) as e:
-            if not isinstance(file, str):
-                raise ContentError("not-a-film", f"{name}: neither a picture nor a film that can be opened") from None
-            raise explain(e, name, phase="open", elapsed_s=time.monotonic() - started) from None
-        try:
-            yield container
-        except (av.error.FFmpegError, OSError) as e:
-            raise explain(e, name, phase="stream", elapsed_s=time.monotonic() - started) from None
+        container = av.open(file, options=options, timeout=(watch.phase_limit_s(), watch.read_s), **kwargs)
+        yield container
+    except (av.error.FFmpegError, OSError, ValueError) as e:
+        if container is None and not isinstance(file, str):
+            raise ContentError("not-a-film", f"{name}: neither a picture nor a film that can be opened") from None
+        raise explain(e, name, watch) from None
     finally:
         if container is not None:
             container.close()
@@ -130,18 +127,19 @@ _BY_LOG: tuple[tuple[str, type[SourceError], str, str], ...] = (
 )
 
 
-def explain(e: Exception, name: str, *, phase: Phase, elapsed_s: float) -> SourceError:
-    """Turn a PyAV error into ours by class, errno, FFmpeg's last log line and phase.
+def explain(e: Exception, name: str, watch: Watch) -> SourceError:
+    """Turn a PyAV error into ours by class, errno, FFmpeg's last log line, phase and time in it.
 
     FFmpeg's own text is left out: it holds the address with its password.
     """
     for known, error, code, text in _BY_CLASS:
         if isinstance(e, known):
             return error(code, f"{name}: {text}")
-    if isinstance(e, (av.error.TimeoutError, av.error.ExitError)):
-        if phase == "open":
-            return UnreachableError("open-timeout", f"{name}: no answer within {elapsed_s:.0f} s")
-        return StreamError("stream-stalled", f"{name}: the stream stood still")
+    elapsed_s = watch.clock() - watch.since_s
+    ran_out = elapsed_s >= 0.9 * min(watch.options.connect_s, watch.limit_s(watch.phase))
+    if ran_out or isinstance(e, (av.error.TimeoutError, av.error.ExitError)):
+        # Silence inside the dialogue comes as "invalid data" too: only the clock tells it apart.
+        return timeout_error(watch.phase, name, elapsed_s)
     number = getattr(e, "errno", None)
     if number in _BY_ERRNO:
         error, code, text = _BY_ERRNO[cast("int", number)]
@@ -150,6 +148,6 @@ def explain(e: Exception, name: str, *, phase: Phase, elapsed_s: float) -> Sourc
     for part, error, code, text in _BY_LOG:
         if part in last_log:
             return error(code, f"{name}: {text}")
-    if phase == "open":
+    if watch.phase == "open":
         return RefusedError("protocol-error", f"{name}: the answer is not what this protocol expects")
     return StreamError("stream-ended", f"{name}: the stream broke off")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+import av
 import numpy as np
 
 from scenecheck.decode import StreamDecoder, sampled_frames
 from scenecheck.errors import ContentError, StreamError
 from scenecheck.pictures import MAX_BYTES, SUFFIXES, decode_picture, kind_of
-from scenecheck.source.ffmpeg import FILM_FORMATS, opened, video_stream
+from scenecheck.source.ffmpeg import FILM_OPTIONS, opened, video_stream
 from scenecheck.types import Frame
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scenecheck.source.base import SourceOptions, Watch
+
+
+MIN_SAMPLED = 2
+"""Frames that sampling must bring, or a film is read in order instead."""
 
 
 def still(data: bytes, name: str, *, at_s: float, watch: Watch, is_stale: bool = False) -> Frame:
@@ -55,23 +60,22 @@ class FileReader:
 
 def film(file: BinaryIO, name: str, *, options: SourceOptions, watch: Watch) -> Iterator[Frame]:
     """Frames spread evenly over a seekable film; in order where it has no known duration."""
-    with opened(
-        file,
-        name,
-        options={"format_whitelist": FILM_FORMATS, "protocol_whitelist": ""},
-        phase_limit_s=watch.phase_limit_s(),
-        read_s=options.read_s,
-    ) as container:
+    with opened(file, name, watch, options=FILM_OPTIONS) as container:
         stream = video_stream(container, name)
         watch.enter("first-frame")
         n = 0
-        if (stream.duration or container.duration or 0) > 0:
+        duration_s = float(container.duration or 0) / av.time_base
+        if duration_s > 0:
             for frame in sampled_frames(container, stream, options.frames, clock=watch.clock):
                 watch.beat()
                 n += 1
                 yield frame
-        else:
-            decoder = StreamDecoder(stream, every_s=options.every_s, clock=watch.clock)
+        if n < min(options.frames, MIN_SAMPLED) and file.seekable():
+            # No known duration, or no keyframes to sample (intra refresh): read it from the start.
+            if duration_s > 0:
+                container.seek(0)
+            every_s = max(options.every_s, duration_s / options.frames)
+            decoder = StreamDecoder(stream, every_s=every_s, clock=watch.clock)
             for packet in container.demux(stream):
                 watch.beat()
                 for frame in decoder.feed(packet) if packet.size else decoder.end():

@@ -16,7 +16,7 @@ import httpx
 from scenecheck.decode import StreamDecoder
 from scenecheck.errors import ContentError, RefusedError, ScenecheckError, SourceError, StreamError
 from scenecheck.pictures import kind_of
-from scenecheck.source.ffmpeg import FILM_FORMATS, opened, video_stream
+from scenecheck.source.ffmpeg import FILM_OPTIONS, opened, video_stream
 from scenecheck.source.files import film, still
 from scenecheck.source.rtsp import resolve
 from scenecheck.source.web import Web
@@ -100,15 +100,7 @@ class HttpReader:
 
     def _stream(self, pipe: _Pipe, watch: Watch, container_format: str | None = None) -> Iterator[Frame]:
         """A stream without end, read as it comes."""
-        with opened(
-            pipe,
-            self.name,
-            format=container_format,
-            buffer_size=32_768,
-            options={"format_whitelist": FILM_FORMATS, "protocol_whitelist": ""},
-            phase_limit_s=watch.phase_limit_s(),
-            read_s=self.options.read_s,
-        ) as container:
+        with opened(pipe, self.name, watch, format=container_format, options=FILM_OPTIONS) as container:
             yield from self._decode(container, watch)
             if pipe.error is not None:
                 raise pipe.error
@@ -121,6 +113,7 @@ class HttpReader:
             with opened(
                 self.address.url(with_credentials=False),
                 self.name,
+                watch,
                 format="hls",
                 io_open=fetcher,
                 options={
@@ -129,8 +122,6 @@ class HttpReader:
                     "http_multiple": "0",  # and abort the process without it
                     "live_start_index": "-1",
                 },
-                phase_limit_s=watch.phase_limit_s(),
-                read_s=watch.read_s,
             ) as container:
                 yield from self._decode(container, watch, fetcher)
         except SourceError as e:

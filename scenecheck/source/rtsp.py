@@ -59,44 +59,51 @@ class RtspReader:
         return str(self.address)
 
     def frames(self, watch: Watch) -> Iterator[Frame]:
-        address, name = self.address, self.name
+        address = self.address
         resolve(address, _port(address))
-        if address.user or address.password:
+        has_knocked = bool(address.user or address.password)
+        if has_knocked:
             watch.enter("connect")
             address = knock(address, self.options, watch)
-        watch.enter("open")
+        try:
+            yield from self._play(address, watch)
+        except (RefusedError, UnreachableError) as e:
+            if has_knocked or watch.phase != "open" or e.code == "open-timeout":
+                raise
+            # It failed at once. FFmpeg reports many causes alike: ask ourselves for the right one.
+            watch.enter("connect")
+            address = knock(address, self.options, watch)
+            if address == self.address and e.code == "protocol-error":
+                raise UnreachableError(
+                    "connect-reset", f"{self.name}: the device describes the stream, then drops the connection"
+                ) from None
+            if address == self.address:
+                raise e from None
+            yield from self._play(address, watch)
+
+    def _play(self, address: Address, watch: Watch) -> Iterator[Frame]:
         udp = self.options.transport == "udp"
+        watch.enter("open")
         if udp:
             listen_to_ffmpeg(warnings=True)
-        started = time.monotonic()
-        try:
-            with opened(
-                address.url(with_credentials=True),
-                name,
-                options=self._ffmpeg_options(),
-                phase_limit_s=watch.phase_limit_s(),
-                read_s=self.options.read_s,
-            ) as container:
-                stream = video_stream(container, name)
-                watch.enter("first-frame")
-                decoder = StreamDecoder(
-                    stream,
-                    every_s=self.options.every_s,
-                    may_decode_fully=not udp,
-                    n_lost=packet_loss.count if udp else lambda: 0,
-                    clock=watch.clock,
-                )
-                for packet in container.demux(stream):
-                    watch.beat()
-                    if packet.size:
-                        yield from decoder.feed(packet)
-                        watch.n_damaged = decoder.n_damaged
-                yield from decoder.end()
-        except (RefusedError, UnreachableError) as e:
-            if watch.phase == "open" and time.monotonic() - started < self.options.open_s / 2:
-                self._find_cause(watch)
-            raise e from None
-        raise StreamError("stream-ended", f"{name}: the device closed the stream")
+        url = address.url(with_credentials=True)
+        with opened(url, self.name, watch, options=self._ffmpeg_options()) as container:
+            stream = video_stream(container, self.name)
+            watch.enter("first-frame")
+            decoder = StreamDecoder(
+                stream,
+                every_s=self.options.every_s,
+                may_decode_fully=not udp,
+                n_lost=packet_loss.count if udp else lambda: 0,
+                clock=watch.clock,
+            )
+            for packet in container.demux(stream):
+                watch.beat()
+                if packet.size:
+                    yield from decoder.feed(packet)
+                    watch.n_damaged = decoder.n_damaged
+            yield from decoder.end()
+        raise StreamError("stream-ended", f"{self.name}: the device closed the stream")
 
     def _ffmpeg_options(self) -> dict[str, str]:
         tls, udp = self.address.scheme == "rtsps", self.options.transport == "udp"
@@ -111,12 +118,6 @@ class RtspReader:
         if tls and not self.options.insecure:
             options |= {"tls_verify": "1", "ca_file": trust_file(self.options.tls_ca)}
         return options
-
-    def _find_cause(self, watch: Watch) -> None:
-        """Ask once more, ourselves, why opening failed at once; silence when we find nothing."""
-        watch.enter("connect")
-        knock(self.address, self.options, watch)
-        watch.enter("open")
 
 
 def _port(address: Address) -> int:
