@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.servers.http import HttpServer
 from tests.servers.media import Clips
 from tests.servers.rtsp import RtspServer
 
@@ -77,6 +78,20 @@ def _rtsps(clips: Clips, authority: TestAuthority) -> Iterator[RtspServer]:
 
 
 @pytest.fixture(scope="session")
+def _http(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    with HttpServer(clips, tmp_path_factory.mktemp("http")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _https(
+    clips: Clips, authority: TestAuthority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HttpServer]:
+    with HttpServer(clips, tmp_path_factory.mktemp("https"), tls=authority.context()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def silent_server() -> Iterator[RtspServer]:
     """Accepts connections and never says a word: for any scheme, TLS handshakes included."""
     with RtspServer({}, mute=True) as server:
@@ -95,3 +110,17 @@ def rtsps_server(_rtsps: RtspServer) -> Iterator[RtspServer]:
     """``rtsps://`` with a certificate of ``authority``."""
     with _rtsps.clean():
         yield _rtsps
+
+
+@pytest.fixture
+def http_server(_http: HttpServer) -> Iterator[HttpServer]:
+    """``http://`` on 127.0.0.1: snapshots, MJPEG, HLS, files (see ``tests/servers/http.py``)."""
+    with _http.clean():
+        yield _http
+
+
+@pytest.fixture
+def https_server(_https: HttpServer) -> Iterator[HttpServer]:
+    """``https://`` with a certificate of ``authority``."""
+    with _https.clean():
+        yield _https

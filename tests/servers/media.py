@@ -1,4 +1,4 @@
-"""Small clips made on the fly with PyAV, each frame carrying its number (see ``numbers``).
+"""Small clips made on the fly with PyAV, each frame carrying its number (see ``frame_numbers``).
 
 A clip is described by a frozen ``ClipSpec``; ``Clips`` makes it once per directory and hands out
 its path. ``PRESETS`` are the named ones that the servers offer.
@@ -11,16 +11,28 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.servers.numbers import read_number, write_number
+from tests.servers.frame_numbers import read_number, write_number
 
-__all__ = ["PRESETS", "ClipSpec", "Clips", "luma", "make_clip", "numbers_in", "read_number", "write_number"]
+__all__ = [
+    "PRESETS",
+    "ClipSpec",
+    "Clips",
+    "jpeg",
+    "luma",
+    "make_clip",
+    "numbers_in",
+    "read_number",
+    "write_number",
+]
 
 _MATRIX = {"bt709": 1, "bt601": 6, "bt2020": 9}
 _ENCODER = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg"}
@@ -205,3 +217,11 @@ def _ground(height: int, width: int) -> NDArray[np.uint8]:
 
 
 _GROUNDS: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+
+@lru_cache(maxsize=64)
+def jpeg(number: int = 0, width: int = 640, height: int = 360) -> bytes:
+    """A JPEG of the usual ground with ``number`` written into it."""
+    picture = _ground(height, width).copy()
+    write_number(picture, number)
+    return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])

@@ -1,12 +1,20 @@
-"""What our servers saw, for assertions."""
+"""What our servers are given, and what they saw, for assertions."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from tests.servers.auth import Credentials
+
+
+class ClipStore(Protocol):
+    """Clips by name; a dict of paths and ``media.Clips`` both are."""
+
+    def __getitem__(self, name: str, /) -> Path: ...
 
 
 @dataclass(frozen=True)

@@ -21,24 +21,16 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from tests.servers import rtp
 from tests.servers.auth import Credentials
-from tests.servers.records import Connection, Request
+from tests.servers.records import ClipStore, Connection, Request
 from tests.servers.rtsp_dialogue import Dialogue
 from tests.servers.rtsp_faults import FAULTS, MEDIA_FAULTS
 from tests.servers.serving import ServerThread
 
 __all__ = ["FAULTS", "MEDIA_FAULTS", "Connection", "Request", "RtspServer"]
-
-
-class ClipStore(Protocol):
-    """Clips by name; a dict of paths and ``media.Clips`` both are."""
-
-    def __getitem__(self, name: str, /) -> Path: ...
 
 
 class RtspServer(ServerThread):

@@ -14,6 +14,7 @@ from tests.servers.auth import Door
 from tests.servers.records import Connection, Request
 from tests.servers.rtsp_faults import FAULT_TABLE, Act, Wish
 from tests.servers.rtsp_media import Route, Sender, send_audio
+from tests.servers.serving import until_it_leaves
 
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 MAX_BODY_BYTES = 1 << 20
@@ -139,7 +140,7 @@ class Dialogue:
         try:
             await asyncio.wait([task], timeout=0.02)
             if not task.done():
-                leaving = asyncio.create_task(self._until_the_client_leaves())
+                leaving = asyncio.create_task(until_it_leaves(self.reader))
                 await asyncio.wait([task, leaving], return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 task.result()
@@ -149,10 +150,6 @@ class Dialogue:
             for one in (task, leaving):
                 if one:
                     one.cancel()
-
-    async def _until_the_client_leaves(self) -> None:
-        while await self.reader.read(1 << 16):
-            pass
 
     def _allowed(self, request: Request) -> bool:
         scheme = self.wish.params.get("auth", self.server.auth)

@@ -116,6 +116,8 @@ class ServerThread:
                 )
             except (OSError, asyncio.CancelledError):  # a client that refuses our certificate: its right
                 return
+            # Drained then means sent, so that ending a connection cuts nothing off.
+            transport.set_write_buffer_limits(high=0)
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             try:
                 await self.serve(reader, writer)
@@ -132,3 +134,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     writer.transport.abort()
+
+
+async def until_it_leaves(reader: asyncio.StreamReader) -> None:
+    """Return when the client has closed its side; what it still says is thrown away."""
+    while await reader.read(1 << 16):
+        pass
