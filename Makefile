@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-all lint format bench model lock docs clean
+.PHONY: help setup demo test test-slow lint format bench model lock docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -22,8 +22,8 @@ demo: setup  ## judge the samples, one of them over real RTSP
 test: setup  ## the fast tests
 	$(BIN)/python -m pytest
 
-test-all: setup  ## the slow ones too; foreign servers are tested where they are installed
-	$(BIN)/python -m pytest -m 'slow or not slow' -ra
+test-slow: setup  ## the slow tests; foreign servers are tested where they are installed
+	$(BIN)/python -m pytest -m slow -ra
 
 lint: setup  ## style, types, layers, generated files
 	$(BIN)/ruff format --check .

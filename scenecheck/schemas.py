@@ -1,6 +1,6 @@
 """The JSON that machines read, as types; the JSON Schemas beside this file are generated from them.
 
-``python -m scenecheck.schemas`` writes them anew; a test fails while they differ.
+``make docs`` writes them anew; `make lint` fails while they differ.
 """
 
 from __future__ import annotations
@@ -109,7 +109,3 @@ def json_schema(name: str) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-if __name__ == "__main__":
-    SCHEMA_FOLDER.mkdir(exist_ok=True)
-    for contract in CONTRACTS:
-        (SCHEMA_FOLDER / f"{contract}.json").write_text(json_schema(contract), encoding="utf-8")

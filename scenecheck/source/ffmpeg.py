@@ -74,7 +74,8 @@ def opened(file: Any, name: str, watch: Watch, **kwargs: Any) -> Iterator[InputC
     options = {"max_pixels": str(MAX_PIXELS), **kwargs.pop("options", {})}
     container: InputContainer | None = None
     try:
-        container = av.open(file, options=options, timeout=(watch.phase_limit_s(), watch.read_s), **kwargs)
+        timeout = (watch.phase_limit_s(), max(0.05, min(watch.read_s, watch.remaining_s())))
+        container = av.open(file, options=options, timeout=timeout, **kwargs)
         yield container
     except (av.error.FFmpegError, OSError, ValueError) as e:
         if container is None and not isinstance(file, str):
