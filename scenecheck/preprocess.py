@@ -31,7 +31,7 @@ from scenecheck.types import Picture
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from scenecheck.types import Matrix
 
@@ -216,9 +216,7 @@ class _Workshop(threading.local):
     def __init__(self) -> None:
         self._held: dict[tuple[object, ...], _Shrinker | _Converter] = {}
 
-    def shrinker(
-        self, planes: Sequence[Plane], bits: int, steps: int, size: tuple[int, int]
-    ) -> _Shrinker:
+    def shrinker(self, planes: Sequence[Plane], bits: int, steps: int, size: tuple[int, int]) -> _Shrinker:
         key = (planes[0].shape, len(planes), bits, steps, size)
         held = self._held.get(key)
         if not isinstance(held, _Shrinker):

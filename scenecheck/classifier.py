@@ -1,0 +1,334 @@
+"""Tiles to calibrated scores, by ONNX Runtime.
+
+A `Classifier` that exists has proven itself: its bytes have the card's hash, its graph the card's
+shapes, and on this machine it gave the answers it gave where it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+
+from scenecheck.card import Card, card_path, load_card, read_pinned
+from scenecheck.errors import ContentError, ModelError, UsageError
+from scenecheck.pictures import decode_picture
+from scenecheck.preprocess import tiles as make_tiles
+from scenecheck.types import Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from scenecheck.card import SampleAnswer
+
+_log = logging.getLogger(__name__)
+
+MAX_BATCH = 32
+"""Tiles given to the runtime at once: more is no faster (FACTS: 11 ms a tile from 1 to 32) and only
+takes memory, which a caller's list must not decide."""
+
+MAX_DEFAULT_THREADS = 4
+"""One tile is too little work to share among more threads without losing time at the joints."""
+
+_OUTPUTS = ("logits", "embedding", "cam")
+
+
+def available_cpus(root: Path = Path("/")) -> int:
+    """CPUs this process may use: affinity and cgroup quota (v1 and v2), at least 1.
+
+    ``root`` is where ``proc`` and ``sys`` are mounted.
+    """
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [q for q in _cgroup_quotas(root) if q > 0]
+    # Rounded up: at 1.5 CPUs a second thread still helps, and spinning is off.
+    return max(1, min([n, *(int(-(-q // 1)) for q in quotas)]))
+
+
+def _cgroup_quotas(root: Path) -> Iterator[float]:
+    """Quotas in CPUs of this process's cgroup and of its ancestors, any of which may be the narrowest."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        hierarchy, _, rest = line.partition(":")
+        controllers, _, group = rest.partition(":")
+        is_v2 = hierarchy == "0" and not controllers
+        if not is_v2 and "cpu" not in controllers.split(","):
+            continue
+        mounts = ["sys/fs/cgroup"] if is_v2 else [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"]
+        parts = [p for p in group.split("/") if p not in ("", "..")]
+        for mount in mounts:
+            for depth in range(len(parts) + 1):
+                quota = _quota(root.joinpath(mount, *parts[:depth]), is_v2=is_v2)
+                if quota is not None:
+                    yield quota
+
+
+def _quota(folder: Path, *, is_v2: bool) -> float | None:
+    try:
+        if is_v2:
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return float(quota) / float(period) if float(quota) > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):  # no such group, or "max": no limit
+        return None
+
+
+def available_providers() -> list[str]:
+    """Names for ``provider`` that this installation of ONNX Runtime can run, best first."""
+    # Azure's sends pictures to a remote service, which nothing here may do.
+    names = [p for p in ort.get_available_providers() if p != "AzureExecutionProvider"]
+    return [p.removesuffix("ExecutionProvider").lower() for p in names]
+
+
+def _execution_provider(provider: str) -> str:
+    """ONNX Runtime's name of ``provider``. Raises UsageError ``provider``."""
+    for name in ort.get_available_providers():
+        if name.removesuffix("ExecutionProvider").lower() == provider.lower() in available_providers():
+            return str(name)
+    names = ", ".join(available_providers())
+    raise UsageError("provider", f"--provider {provider}: not in this installation; available: {names}")
+
+
+class Classifier:
+    """The model in memory, ready to score tiles. Use it in ``with``, or `close` it.
+
+    ``model`` is a card (.json) or a model (.onnx) with its card beside it, None the bundled one;
+    ``provider`` one of `available_providers`; ``threads`` as many as there are CPUs, at most four,
+    unless told. Raises ModelError when model, card and runtime disagree, UsageError for a provider
+    that is not there. `score` may be called from several threads.
+    """
+
+    def __init__(
+        self, model: Path | None = None, *, provider: str = "cpu", threads: int | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError("bad-option", f"threads: expected at least 1, got {threads}")
+        execution_provider = _execution_provider(provider)
+        self.provider = provider.lower()
+        self.threads = threads or min(available_cpus(), MAX_DEFAULT_THREADS)
+        self.path = card_path(model)
+        self.card: Card = load_card(self.path)
+        self.model_path = self.path.parent / self.card.file
+        if model is not None and model.suffix.lower() == ".onnx" and model.name != self.card.file:
+            raise ModelError("model-card", f"{self.path}: file is {self.card.file}, not {model.name}")
+        self._session: Any = self._open(execution_provider)
+        _check_shapes(self._session, self.card, self.model_path)
+        self.worst_answer = self._check_known_answers()
+        """Largest difference of a logit to the card's known answers."""
+        _log.info("%s %s on %s, %d threads", self.card.name, self.card.version, self.provider, self.threads)
+
+    def _open(self, execution_provider: str) -> Any:
+        data = read_pinned(self.model_path, self.card.sha256)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        # Spinning threads triple the CPU a camera costs and slow neighbours down (FACTS-model §3).
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        options.log_severity_level = 4  # errors arrive as exceptions; a library prints nothing
+        try:
+            session = ort.InferenceSession(data, options, providers=[execution_provider])
+        except Exception as e:
+            raise ModelError("model-broken", f"{self.model_path}: it does not load: {_short(e)}") from e
+        if session.get_providers()[0] != execution_provider:
+            raise UsageError(
+                "provider", f"--provider {self.provider}: installed, but it does not start on this machine"
+            )
+        return session
+
+    def _check_known_answers(self) -> float:
+        known = self.card.known_answers
+        path = self.path.parent / known.file
+        data = read_pinned(path, known.sha256)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                batch = archive["tiles"]
+        except Exception as e:
+            raise ModelError("model-broken", f"{path}: no array 'tiles' in it: {_short(e)}") from e
+        expected = (len(known.answers), 3, self.card.input.height, self.card.input.width)
+        if batch.dtype != np.uint8 or batch.shape != expected:
+            raise ModelError(
+                "model-shape",
+                f"{path}: tiles: expected uint8 {list(expected)}, got {batch.dtype} {list(batch.shape)}",
+            )
+        for tile, answer in zip(batch, known.answers, strict=True):
+            if tile_sha256(tile) != answer.tile_sha256:
+                raise ModelError("model-hash", f"{path}: the tile of {answer.name} is not the card's")
+        logits = self.score(batch).logits
+        return max(
+            _compare(logits[i], a.logits, known.tolerance_logit, f"{self.model_path}: {a.name}")
+            for i, a in enumerate(known.answers)
+        )
+
+    def score(self, tiles: NDArray[np.uint8]) -> Scores:
+        """Score tiles ``uint8 [N, 3, H, W]`` of the card's size; N = 0 allowed.
+
+        A tile's scores are the same bits alone, in any batch and at any place in it.
+
+        Raises:
+            ValueError: another shape or dtype.
+            ModelError: the runtime failed (``model-broken``) or gave NaN or infinity (``model-answers``).
+        """
+        if self._session is None:
+            raise RuntimeError("score: the classifier is closed")
+        spec, outputs = self.card.input, self.card.outputs
+        if tiles.dtype != np.uint8 or tiles.shape[1:] != (3, spec.height, spec.width):
+            expected_tiles = f"uint8 [N, 3, {spec.height}, {spec.width}]"
+            raise ValueError(f"tiles: expected {expected_tiles}, got {tiles.dtype} {list(tiles.shape)}")
+        n = len(tiles)
+        logits = np.empty((n, *outputs.logits), np.float32)
+        embedding = np.empty((n, *outputs.embedding), np.float32)
+        cam = np.empty((n, *outputs.cam), np.float32)
+        for start in range(0, n, MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
+            found = self._run(np.ascontiguousarray(tiles[part]))
+            for name, held, values in zip(_OUTPUTS, (logits, embedding, cam), found, strict=True):
+                expected = (len(tiles[part]), *held.shape[1:])
+                if values.shape != expected:
+                    raise ModelError(
+                        "model-shape",
+                        f"{self.model_path}: {name}: expected {list(expected)}, got {list(values.shape)}",
+                    )
+                if not np.isfinite(values).all():
+                    raise ModelError("model-answers", f"{self.model_path}: {name}: NaN or infinity came out")
+                held[part] = values
+        p = [self.card.p_indoor(float(street), float(indoor)) for street, indoor in logits]
+        return Scores(np.array(p, np.float64), logits, embedding, cam)
+
+    def _run(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        try:
+            found: list[NDArray[np.float32]] = self._session.run(list(_OUTPUTS), {"tiles": batch})
+        except Exception as e:
+            raise ModelError("model-broken", f"{self.model_path}: it does not run: {_short(e)}") from e
+        return found
+
+    def close(self) -> None:
+        """Free the model's memory; harmless when done twice."""
+        self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def heat_map(scores: Scores) -> NDArray[np.float32]:
+    """Where an interior was seen: class-activation map of indoor minus street, ``float32 [N, h, w]``.
+
+    In log-odds before temperature: positive speaks for indoor, negative for street (Zhou et al., 2016).
+    """
+    return scores.cam[:, 1] - scores.cam[:, 0]
+
+
+def tile_sha256(tile: NDArray[np.uint8]) -> str:
+    """SHA-256 of a tile ``uint8 [3, H, W]`` in C order, as cards pin it."""
+    return hashlib.sha256(np.ascontiguousarray(tile).tobytes()).hexdigest()
+
+
+def verify(
+    model: Path | None = None,
+    *,
+    samples: Path | None = None,
+    provider: str = "cpu",
+    threads: int | None = None,
+) -> Iterator[str]:
+    """Check everything a card claims; yields a sentence for each claim that holds.
+
+    ``samples`` is a folder with the card's sample pictures: each goes the whole way from its bytes.
+    Raises ModelError at the first claim that does not hold.
+    """
+    with Classifier(model, provider=provider, threads=threads) as classifier:
+        card, known = classifier.card, classifier.card.known_answers
+        yield f"card: {classifier.path}: {card.name} {card.version}"
+        yield f"hash: {card.file} has SHA-256 {card.sha256}"
+        size = f"3, {card.input.height}, {card.input.width}"
+        yield f"shapes: tiles uint8 [n, {size}], outputs {', '.join(_OUTPUTS)}"
+        yield (
+            f"known answers: {len(known.answers)}, logits within {classifier.worst_answer:.1e} "
+            f"(allowed {known.tolerance_logit:g})"
+        )
+        if samples is None:
+            return
+        if not card.samples:
+            raise ModelError("model-card", f"{classifier.path}: samples: the card lists none to compare with")
+        worst = max(_verify_sample(classifier, sample, samples) for sample in card.samples)
+        yield f"samples: {len(card.samples)} pictures give the card's tiles, logits within {worst:.1e}"
+
+
+def _verify_sample(classifier: Classifier, sample: SampleAnswer, folder: Path) -> float:
+    """Send one sample the whole way; the largest difference of a logit."""
+    path, spec = folder / Path(sample.path).name, classifier.card.input
+    data = read_pinned(path, sample.picture_sha256)
+    try:
+        batch = make_tiles([decode_picture(data, path.name)], (spec.height, spec.width))
+    except ContentError as e:
+        raise ModelError("model-preprocess", f"{path}: {e}") from e
+    if tile_sha256(batch[0]) != sample.tile_sha256:
+        raise ModelError(
+            "model-preprocess",
+            f"{path}: it makes another tile here than where the model was made (OpenCV or preprocess)",
+        )
+    tolerance = classifier.card.known_answers.tolerance_logit
+    return _compare(classifier.score(batch).logits[0], sample.logits, tolerance, str(path))
+
+
+def _compare(
+    logits: NDArray[np.float32], expected: tuple[float, float], tolerance: float, where: str
+) -> float:
+    worst = float(np.abs(logits.astype(np.float64) - np.array(expected)).max())
+    if worst > tolerance:
+        got, said = (", ".join(f"{v:.4f}" for v in pair) for pair in (logits, expected))
+        raise ModelError(
+            "model-answers", f"{where}: logits {got}, the card says {said} (tolerance {tolerance:g})"
+        )
+    return worst
+
+
+def _check_shapes(session: Any, card: Card, path: Path) -> None:
+    """Compare the graph's declared inputs and outputs with the card; named dimensions fit anything."""
+    spec, outputs = card.input, card.outputs
+    expected = {"tiles": ("tensor(uint8)", (None, 3, spec.height, spec.width))}
+    for name in _OUTPUTS:
+        expected[name] = ("tensor(float)", (None, *getattr(outputs, name)))
+    found = {v.name: (v.type, tuple(v.shape)) for v in (*session.get_inputs(), *session.get_outputs())}
+    if [v.name for v in session.get_inputs()] != ["tiles"] or not expected.keys() <= found.keys():
+        names = ", ".join(_OUTPUTS)
+        raise ModelError(
+            "model-shape", f"{path}: expected input tiles and outputs {names}, got {', '.join(found)}"
+        )
+    n = found["tiles"][1][0]
+    if isinstance(n, int):
+        raise ModelError("model-shape", f"{path}: tiles: a fixed batch of {n}, expected any number")
+    for name, (kind, shape) in expected.items():
+        got_kind, got_shape = found[name]
+        fits = len(got_shape) == len(shape) and all(
+            want is None or not isinstance(got, int) or want == got
+            for want, got in zip(shape, got_shape, strict=True)
+        )
+        if got_kind != kind or not fits:
+            wanted = ["n" if d is None else d for d in shape]
+            raise ModelError(
+                "model-shape", f"{path}: {name}: expected {kind} {wanted}, got {got_kind} {list(got_shape)}"
+            )
+
+
+def _short(error: Exception) -> str:
+    """The first line of a foreign error, without its stack."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
