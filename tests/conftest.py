@@ -7,16 +7,20 @@ as built.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
+from tests.servers.gst_process import GstServer, NotInstalledError
 from tests.servers.http import HttpServer
 from tests.servers.media import Clips
 from tests.servers.rtsp import RtspServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,3 +128,20 @@ def https_server(_https: HttpServer) -> Iterator[HttpServer]:
     """``https://`` with a certificate of ``authority``."""
     with _https.clean():
         yield _https
+
+
+@pytest.fixture(scope="session")
+def gst_server(
+    clips: Clips, authority: TestAuthority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GstServer]:
+    """Debian's gst-rtsp-server playing ``h264``, ``h264-slices``, ``hevc``; skips where it is absent."""
+    names = ("h264", "h264-slices", "hevc")
+    certificate = tmp_path_factory.mktemp("gst") / "server.pem"
+    authority.ca.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(
+        str(certificate)
+    )
+    try:
+        with GstServer({name: clips.make(name, n_frames=250) for name in names}, certificate) as server:
+            yield server
+    except NotInstalledError as error:
+        pytest.skip(str(error))

@@ -7,8 +7,11 @@ import binascii
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REALM = "IP Camera"
 SCHEMES = ("basic", "digest", "digest-qop", "digest-stale", "both")

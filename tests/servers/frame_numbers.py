@@ -8,10 +8,12 @@ refused instead of guessed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 COLUMNS, ROWS = 8, 4
 RIM_PX = 8

@@ -20,12 +20,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from tests.servers.auth import Credentials, Door
@@ -34,6 +32,11 @@ from tests.servers.http_faults import FAULT_TABLE, HTTP_FAULTS, Ask, Reply
 from tests.servers.media import jpeg
 from tests.servers.records import ClipStore, Connection, Request
 from tests.servers.serving import ServerThread, until_it_leaves
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["HTTP_FAULTS", "PLAYLISTS", "HttpServer"]
 

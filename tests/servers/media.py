@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tests.servers.frame_numbers import read_number, write_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "PRESETS",
@@ -132,6 +135,8 @@ def make_clip(path: Path, spec: ClipSpec) -> None:
         stream.pix_fmt = _pixel_format(spec)
         stream.codec_context.gop_size = spec.gop
         stream.codec_context.thread_count = 1
+        if spec.codec == "hevc" and spec.container == "mp4":
+            stream.codec_context.codec_tag = "hvc1"  # GStreamer's payloader does not take hev1
         if spec.codec == "mjpeg" or spec.full_range:
             stream.codec_context.color_range = 2
         if spec.matrix:

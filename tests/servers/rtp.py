@@ -10,17 +10,19 @@ import base64
 import itertools
 import statistics
 import struct
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
 
 from tests.servers.jpeg import jpeg_payloads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from fractions import Fraction
+    from pathlib import Path
 
 CLOCK_HZ = 90_000
 MTU_BYTES = 1400

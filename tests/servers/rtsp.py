@@ -18,17 +18,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import time
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from tests.servers import rtp
-from tests.servers.auth import Credentials
 from tests.servers.records import ClipStore, Connection, Request
 from tests.servers.rtsp_dialogue import Dialogue
 from tests.servers.rtsp_faults import FAULTS, MEDIA_FAULTS
 from tests.servers.serving import ServerThread
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Mapping
+
+    from tests.servers.auth import Credentials
 
 __all__ = ["FAULTS", "MEDIA_FAULTS", "Connection", "Request", "RtspServer"]
 

@@ -6,10 +6,13 @@ import argparse
 import signal
 import ssl
 import threading
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.servers.rtsp_faults import FAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tests.servers import rtp
 from tests.servers.auth import Door
 from tests.servers.records import Connection, Request
 from tests.servers.rtsp_faults import FAULT_TABLE, Act, Wish
 from tests.servers.rtsp_media import Route, Sender, send_audio
 from tests.servers.serving import until_it_leaves
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from tests.servers import rtp
 
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 MAX_BODY_BYTES = 1 << 20

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tests.servers.rtp import CLOCK_HZ, Media, Unit
-from tests.servers.rtsp_faults import Wish
 from tests.servers.serving import reset
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.servers.rtsp_faults import Wish
 
 FIRST_SEQUENCE = 65_500
 """Near the 16-bit wrap, so that every stream passes it."""

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from types import TracebackType
 
 log = logging.getLogger("tests.servers")
 
