@@ -20,6 +20,7 @@ import av.error
 import numpy as np
 from av.codec import CodecContext
 
+from scenecheck.pictures import MAX_PIXELS, jpeg_breaks_off
 from scenecheck.types import Frame, Picture
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scenecheck.types import Layout, Matrix
-
-MAX_PIXELS = 64_000_000
-"""Largest picture decoded: twice an 8K frame. FFmpeg refuses above it before it takes memory."""
 
 KEYFRAME_PATIENCE_S = 2.5
 """Without a keyframe for this long the stream is decoded completely: most cameras send one every 1-2 s."""
@@ -142,6 +140,11 @@ def _decoder(stream: VideoStream) -> CodecContext:
     return codec
 
 
+def _is_half(codec_name: str, unit: _Unit) -> bool:
+    """Whether the unit is a JPEG that breaks off: FFmpeg fills the rest with grey and does not say so."""
+    return codec_name == "mjpeg" and jpeg_breaks_off(unit.data)
+
+
 class _KeyDecoder:
     """Decodes single keyframes, each for itself."""
 
@@ -153,6 +156,8 @@ class _KeyDecoder:
 
         Raises av.error.FFmpegError when the unit is damaged.
         """
+        if _is_half(self._codec.name, unit):
+            raise av.error.InvalidDataError(0, "half a picture")
         try:
             frames = [*self._codec.decode(av.Packet(unit.data)), *self._codec.decode(None)]
         finally:
@@ -169,10 +174,13 @@ class _Units:
     packets of equal time; half a keyframe decodes to a "keyframe" with half of it garbage.
     """
 
-    def __init__(self, stream: VideoStream, clock: Callable[[], float], n_lost: Callable[[], int]) -> None:
+    def __init__(
+        self, stream: VideoStream, *, n_lost: Callable[[], int] = lambda: 0, clock: Callable[[], float] | None = None
+    ) -> None:
         self._time_base = float(stream.time_base or 0)
         self._frame_s = 1 / float(stream.average_rate) if stream.average_rate else 1 / 25
-        self._clock, self._n_lost = clock, n_lost
+        self._n_lost, self._clock = n_lost, clock
+        self._start_s = clock() if clock is not None else 0.0
         self._lost_before = n_lost()
         self._zero_pts: int | None = None
         self._n = 0
@@ -208,7 +216,9 @@ class _Units:
 
     def _time_of(self, packet: Packet) -> float:
         pts = packet.pts if packet.pts is not None else packet.dts
-        if pts is None:  # a live stream's first packets, and raw streams throughout
+        if self._clock is not None:
+            self._last_t_s = self._clock() - self._start_s
+        elif pts is None:  # a live stream's first packets, and raw streams throughout
             self._last_t_s += self._frame_s if self._n else 0.0
         else:
             if self._zero_pts is None or not -MAX_STEP_S < self._since_last(pts) < MAX_STEP_S:
@@ -225,6 +235,7 @@ class StreamDecoder:
 
     ``n_damaged`` counts keyframes that did not decode. ``n_lost`` is asked for the number of
     transport packets known to be missing (UDP): a keyframe during whose arrival it rose is damaged.
+    ``by_arrival`` takes a frame's time from the clock, for containers whose time stamps are made up.
     ``may_decode_fully`` False (lossy transport) forbids the full decoding that intra-refresh streams
     need: pictures built on lost ones look whole to FFmpeg and are not.
     """
@@ -236,16 +247,16 @@ class StreamDecoder:
         every_s: float = 0.5,
         may_decode_fully: bool = True,
         n_lost: Callable[[], int] = lambda: 0,
-        is_live: bool = True,
+        by_arrival: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.n_damaged = 0
-        self._stream, self._every_s, self._clock, self._is_live = stream, every_s, clock, is_live
+        self._stream, self._every_s, self._clock = stream, every_s, clock
         self._may_decode_fully = may_decode_fully
         self._keys = _KeyDecoder(stream)
         self._full: CodecContext | None = None
         self._is_tainted = False  # a damaged picture stands since the last whole keyframe
-        self._units = _Units(stream, clock, n_lost)
+        self._units = _Units(stream, n_lost=n_lost, clock=clock if by_arrival else None)
         self._backlog: list[_Unit] = []
         self._backlog_bytes = 0
         self._last_key_s = 0.0
@@ -262,7 +273,8 @@ class StreamDecoder:
         unit = self._units.end()
         if unit is not None:
             yield from self._take(unit)
-        if self._full is None and self._next_s == float("-inf") and self._backlog and self._may_decode_fully:
+        nothing_yet = self._full is None and self._next_s == float("-inf") and not self._is_tainted
+        if nothing_yet and self._backlog and self._may_decode_fully:
             yield from self._decode_fully(self._start_full())
         if self._full is not None:
             yield from self._emit_all(self._full.decode(None))
@@ -330,7 +342,6 @@ class StreamDecoder:
             arrived_s=self._clock(),
             is_key=bool(frame.key_frame),
             is_damaged=bool(frame.is_corrupt) or is_suspect,
-            is_live=self._is_live,
         )
 
 
@@ -378,7 +389,7 @@ def sampled_frames(
 
 def _units_until(container: InputContainer, stream: VideoStream, start: int, target_s: float) -> list[_Unit]:
     """Units from where the container stands up to ``target_s``, at least to the first keyframe."""
-    units, found, n_bytes = _Units(stream, time.monotonic, lambda: 0), [], 0
+    units, found, n_bytes = _Units(stream), [], 0
     time_base = float(stream.time_base or 0)
     for packet in container.demux(stream):
         unit = units.add(packet) if packet.size else units.end()

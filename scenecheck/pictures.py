@@ -87,10 +87,15 @@ def size_of(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def jpeg_breaks_off(data: bytes) -> bool:
+    """Whether a JPEG lacks its end marker; cameras pad or append metadata after it."""
+    return b"\xff\xd9" not in data[-4096:]
+
+
 def _breaks_off(data: bytes, kind: str) -> bool:
     """Whether the file ends before the picture does; OpenCV fills the rest with grey and says nothing."""
     if kind == "jpeg":
-        return b"\xff\xd9" not in data[-4096:]  # cameras pad or append metadata after the end marker
+        return jpeg_breaks_off(data)
     if kind == "png":
         return b"IEND" not in data[-4096:]
     declared = struct.unpack_from("<I", data, 4 if kind == "webp" else 2)[0] + (8 if kind == "webp" else 0)

@@ -163,7 +163,7 @@ def test_times_never_run_away_whatever_the_camera_stamps(stamps: list[tuple[int,
     class Stream:
         time_base, average_rate = 1 / 90_000, 25
 
-    units = _Units(Stream(), lambda: 0.0, lambda: 0)  # type: ignore[arg-type]
+    units = _Units(Stream())  # type: ignore[arg-type]
     done = [units.add(FakePacket(pts, b"x", key)) for pts, key in stamps] + [units.end()]  # type: ignore[arg-type]
     times = [u.t_s for u in done if u is not None]
     assert all(abs(b - a) <= MAX_STEP_S + 1 for a, b in zip(times, times[1:], strict=False))
@@ -175,10 +175,10 @@ def test_access_units_of_equal_time_stamps_are_joined_and_never_without_end() ->
     class Stream:
         time_base, average_rate = 1 / 90_000, 25
 
-    units = _Units(Stream(), lambda: 0.0, lambda: 0)  # type: ignore[arg-type]
+    units = _Units(Stream())  # type: ignore[arg-type]
     packets = [FakePacket(0, b"a", True), FakePacket(0, b"b", True), FakePacket(3600, b"c", False)]
     done = [u for p in packets if (u := units.add(p))]  # type: ignore[arg-type]
     assert [u.data for u in done] == [b"ab"]
-    standing = _Units(Stream(), lambda: 0.0, lambda: 0)  # type: ignore[arg-type]
+    standing = _Units(Stream())  # type: ignore[arg-type]
     sizes = [len(u.parts) for _ in range(1000) if (u := standing.add(FakePacket(5, b"x", True)))]  # type: ignore[arg-type]
     assert max(sizes) == MAX_SLICES

@@ -12,8 +12,8 @@ import av
 import av.error
 import av.logging
 
-from scenecheck.decode import MAX_PIXELS
 from scenecheck.errors import ContentError, RefusedError, SourceError, StreamError, UnreachableError
+from scenecheck.pictures import MAX_PIXELS
 from scenecheck.source.base import timeout_error
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import httpx
 from scenecheck.decode import StreamDecoder
 from scenecheck.errors import ContentError, RefusedError, ScenecheckError, SourceError, StreamError
 from scenecheck.pictures import kind_of
+from scenecheck.source.base import Stopped
 from scenecheck.source.ffmpeg import FILM_OPTIONS, opened, video_stream
 from scenecheck.source.files import film, still
 from scenecheck.source.rtsp import resolve
@@ -69,6 +70,8 @@ class HttpReader:
                 elif kind_of(head):
                     kind, data = "snapshot", web.body(response, chunks, head)
                     is_stale = _is_stale(response)
+                elif mime.startswith(("text/", "image/")):
+                    raise ContentError("not-a-picture", f"{self.name}: it answers with {mime[:40]}, and that is no picture")
                 elif response.headers.get("content-length", "").isdigit():
                     kind, data = "film", web.body(response, chunks, head)
                 else:
@@ -125,6 +128,8 @@ class HttpReader:
             ) as container:
                 yield from self._decode(container, watch, fetcher)
         except SourceError as e:
+            if fetcher.error is None and e.code == "protocol-error":
+                e = RefusedError("playlist-blocked", f"{self.name}: the playlist names what may not or cannot be opened")
             raise (fetcher.error or e) from None
         if fetcher.error is not None:
             raise fetcher.error
@@ -132,7 +137,9 @@ class HttpReader:
     def _decode(self, container: Any, watch: Watch, fetcher: _Fetcher | None = None) -> Iterator[Frame]:
         stream = video_stream(container, self.name)
         watch.enter("first-frame")
-        decoder = StreamDecoder(stream, every_s=self.options.every_s, clock=watch.clock)
+        # MJPEG over HTTP carries no times; FFmpeg counts 25 pictures a second whatever comes.
+        by_arrival = container.format.name == "mpjpeg"
+        decoder = StreamDecoder(stream, every_s=self.options.every_s, by_arrival=by_arrival, clock=watch.clock)
         for packet in container.demux(stream):
             watch.beat()
             if fetcher is not None and fetcher.is_blocked:
@@ -170,12 +177,12 @@ class _Fetcher:
         self.is_blocked = False
 
     def __call__(self, url: str, flags: int, options: dict[str, str]) -> io.BytesIO:
+        if self.is_blocked:
+            return io.BytesIO()
         try:
-            if self.is_blocked:
-                return io.BytesIO()
             target = httpx.URL(url)
             if not self._web.allowed(target):
-                where = target.host if target.scheme in {"http", "https"} else f"{target.scheme}:"
+                where = target.netloc.decode() if target.scheme in {"http", "https"} else f"{target.scheme}:"
                 raise RefusedError("playlist-blocked", f"{self._name}: the playlist leads to another place ({where})")
             with self._web.stream(target) as response:
                 data = self._web.body(response)
@@ -186,6 +193,8 @@ class _Fetcher:
             self.is_blocked = isinstance(e, RefusedError) and e.code in {"playlist-blocked", "redirected"}
         except httpx.InvalidURL:
             self.error = RefusedError("playlist-blocked", f"{self._name}: the playlist names an invalid address")
+            self.is_blocked = True
+        except Stopped:
             self.is_blocked = True
         return io.BytesIO()
 

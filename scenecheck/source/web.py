@@ -68,7 +68,8 @@ class Web:
                         target = target.join(response.headers.get("location", ""))
                         if not self.allowed(target):
                             raise RefusedError(
-                                "redirected", f"{name}: it redirects to another place ({target.host or target.scheme})"
+                                "redirected",
+                                f"{name}: it redirects to another place ({target.netloc.decode() or target.scheme})",
                             )
                         continue
                     _raise_for(response.status_code, name)
@@ -142,7 +143,7 @@ class Web:
             return UnreachableError("no-route", f"{name}: no route to the host")
         if isinstance(e, httpx.TimeoutException):
             return timeout_error("stream" if opened else "open", name, options.read_s)
-        if isinstance(e, httpx.RemoteProtocolError) and not opened:
+        if isinstance(e, httpx.RemoteProtocolError) and not opened and "disconnected" not in str(e):
             return RefusedError("protocol-error", f"{name}: the port does not answer in HTTP")
         if opened:
             return StreamError("stream-ended", f"{name}: the device broke off in the middle")

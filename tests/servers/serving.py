@@ -119,7 +119,8 @@ class ServerThread:
             except (OSError, asyncio.CancelledError):  # a client that refuses our certificate: its right
                 return
             # Drained then means sent, so that ending a connection cuts nothing off.
-            transport.set_write_buffer_limits(high=0)
+            # (High 0 makes asyncio's TLS of Python 3.11 forget what it paused.)
+            transport.set_write_buffer_limits(high=1, low=0)
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             try:
                 await self.serve(reader, writer)
