@@ -1,19 +1,22 @@
 """Writes what is generated from the code: the command line's page and the JSON Schemas.
 
-    python -m docs.generate            write them
-    python -m docs.generate --check    fail where they differ from what the code says
+python -m docs.generate            write them
+python -m docs.generate --check    fail where they differ from what the code says
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scenecheck.cli import cli
 from scenecheck.schemas import CONTRACTS, SCHEMA_FOLDER, json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 

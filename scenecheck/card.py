@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from scenecheck.errors import ModelError
 from scenecheck.preprocess import PREPROCESS_VERSION
-from scenecheck.types import Thresholds  # noqa: TC001 - pydantic reads it
+from scenecheck.types import Thresholds
 
 CARD_NAME = "scenecheck.json"
 

@@ -175,7 +175,7 @@ def _flat_share(inside: NDArray[np.uint8]) -> float:
         for channel in np.ascontiguousarray(inside)
     ]
     largest = cv2.max(cv2.max(steps[0], steps[1]), steps[2])
-    return 1.0 - cv2.countNonZero(cv2.subtract(largest, FLAT_STEP)) / largest.size  # saturates at 0
+    return int(np.count_nonzero(np.asarray(largest) <= FLAT_STEP)) / largest.size
 
 
 def _is_blurred(rgb: NDArray[np.uint8]) -> bool:
@@ -185,10 +185,10 @@ def _is_blurred(rgb: NDArray[np.uint8]) -> bool:
     small = cv2.resize(
         grey, (max(1, grey.shape[1] // 4), max(1, grey.shape[0] // 4)), interpolation=cv2.INTER_AREA
     )
-    coarse = cv2.absdiff(small, cv2.GaussianBlur(small, (0, 0), 2.0)).ravel()
+    coarse = np.asarray(cv2.absdiff(small, cv2.GaussianBlur(small, (0, 0), 2.0)), np.float32).ravel()
     k_median, k_edges = int(0.5 * (fine.size - 1)), int(0.98 * (fine.size - 1))
     ordered = np.partition(fine, (k_median, k_edges))
     median, edges = float(ordered[k_median]), float(ordered[k_edges])
-    contrast = float(_at(coarse, 0.98)) + 1.0
+    contrast = float(_at(np.asarray(coarse, np.float32), 0.98)) + 1.0
     noise = _NOISE_P98_PER_MEDIAN * min(median, _MAX_NOISE_MEDIAN)
     return edges / contrast <= BLURRED_RATIO or max(0.0, edges - noise) / contrast <= BLURRED_RATIO_DENOISED

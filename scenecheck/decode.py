@@ -17,22 +17,21 @@ from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
-import numpy as np
-from av.codec import CodecContext
 
 from scenecheck.pictures import MAX_PIXELS, jpeg_breaks_off
-from scenecheck.types import Frame, Picture
+from scenecheck.planes import picture_of, rotation_of
+from scenecheck.types import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from av.container import InputContainer
-    from av.packet import Packet
+    from av.packet import Packet as AnyPacket
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-    from numpy.typing import NDArray
 
-    from scenecheck.types import Layout, Matrix
+    Packet = AnyPacket[VideoStream]
 
 KEYFRAME_PATIENCE_S = 2.5
 """Without a keyframe for this long the stream is decoded completely: most cameras send one every 1-2 s."""
@@ -45,73 +44,6 @@ MAX_STEP_S = 10.0
 
 MAX_SLICES = 128
 """Packets joined into one access unit; more means that time stamps stand still."""
-
-# FFmpeg's AVCOL_SPC_* numbers; everything else, "unspecified" included, is read as BT.601 as swscale does.
-_MATRICES: dict[int, Matrix] = {1: "bt709", 9: "bt2020", 10: "bt2020"}
-_FULL_RANGE = 2
-
-_PLANAR_BITS = {"": 8, "9le": 9, "10le": 10, "12le": 12, "14le": 14, "16le": 16}
-_LAYOUTS: dict[str, tuple[Layout, int]] = {
-    **{f"yuv{s}p{d}": ("yuv", b) for s in ("420", "422", "444", "440", "411", "410") for d, b in _PLANAR_BITS.items()},
-    **{f"yuvj{s}p": ("yuv", 8) for s in ("420", "422", "444", "440", "411")},
-    **{f"gray{d}": ("gray", b) for d, b in _PLANAR_BITS.items()},
-    "nv12": ("nv12", 8),
-    "nv16": ("nv12", 8),
-    "p010le": ("nv12", 16),  # ten bits, stored in the high ones
-    "p016le": ("nv12", 16),
-}
-
-
-def picture_of(frame: VideoFrame, *, rotation: int = 0) -> Picture:
-    """View a decoded frame's planes without copying; turning it by ``rotation`` degrees copies."""
-    name = frame.format.name
-    known = _LAYOUTS.get(name)
-    if known is None:
-        return _rotated(Picture((frame.to_ndarray(format="bgr24"),), "bgr"), rotation)
-    layout, bits = known
-    dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
-    planes = []
-    for i, plane in enumerate(frame.planes[:3]):
-        # Rows are padded to line_size; only the first width samples of each are the picture.
-        rows = np.frombuffer(cast("bytes", plane), dtype).reshape(-1, plane.line_size // dtype.itemsize)
-        if layout == "nv12" and i == 1:
-            planes.append(rows[: plane.height, : 2 * plane.width].reshape(plane.height, plane.width, 2))
-        else:
-            planes.append(rows[: plane.height, : plane.width])
-    picture = Picture(
-        tuple(planes),
-        layout,
-        bits,
-        _MATRICES.get(frame.colorspace, "bt601"),
-        frame.color_range == _FULL_RANGE or name.startswith("yuvj"),
-    )
-    return _rotated(picture, rotation)
-
-
-def rotation_of(container: InputContainer, stream: VideoStream) -> int:
-    """Degrees counter-clockwise that a film's display matrix asks for; 0 for formats without one.
-
-    The matrix reaches only frames decoded through the stream itself, so one is.
-    """
-    if not {"mp4", "mov", "matroska"} & set(container.format.name.split(",")):
-        return 0
-    try:
-        rotation = next(container.decode(stream)).rotation
-        container.seek(0)
-    except (StopIteration, av.error.FFmpegError):
-        return 0
-    return int(rotation)
-
-
-def _rotated(picture: Picture, degrees: int) -> Picture:
-    """Turn a picture counter-clockwise by the nearest multiple of 90 degrees."""
-    quarter_turns = round(degrees / 90) % 4
-    if not quarter_turns:
-        return picture
-    planes: tuple[NDArray[np.uint8], ...] = tuple(
-        np.ascontiguousarray(np.rot90(plane, quarter_turns)) for plane in picture.planes
-    )
-    return Picture(planes, picture.layout, picture.bits, picture.matrix, picture.full_range)
 
 
 @dataclass(slots=True)
@@ -129,8 +61,8 @@ class _Unit:
         return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
 
-def _decoder(stream: VideoStream) -> CodecContext:
-    codec = CodecContext.create(stream.codec_context.name, "r")
+def _decoder(stream: VideoStream) -> VideoCodecContext:
+    codec = cast("VideoCodecContext", av.CodecContext.create(stream.codec_context.name, "r"))
     codec.extradata = stream.codec_context.extradata
     codec.thread_count = 1
     codec.options = {"max_pixels": str(MAX_PIXELS)}
@@ -164,7 +96,7 @@ class _KeyDecoder:
             if self._codec.is_open:
                 self._codec.flush_buffers()
         # packet.is_keyframe also stands on recovery points of intra refresh; the frame's own is right.
-        return next((f for f in cast("list[VideoFrame]", frames) if f.key_frame), None)
+        return next((f for f in frames if f.key_frame), None)
 
 
 class _Units:
@@ -175,7 +107,11 @@ class _Units:
     """
 
     def __init__(
-        self, stream: VideoStream, *, n_lost: Callable[[], int] = lambda: 0, clock: Callable[[], float] | None = None
+        self,
+        stream: VideoStream,
+        *,
+        n_lost: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._time_base = float(stream.time_base or 0)
         self._frame_s = 1 / float(stream.average_rate) if stream.average_rate else 1 / 25
@@ -254,7 +190,7 @@ class StreamDecoder:
         self._stream, self._every_s, self._clock = stream, every_s, clock
         self._may_decode_fully = may_decode_fully
         self._keys = _KeyDecoder(stream)
-        self._full: CodecContext | None = None
+        self._full: VideoCodecContext | None = None
         self._is_tainted = False  # a damaged picture stands since the last whole keyframe
         self._units = _Units(stream, n_lost=n_lost, clock=clock if by_arrival else None)
         self._backlog: list[_Unit] = []
@@ -326,8 +262,8 @@ class StreamDecoder:
                 self.n_damaged += 1
                 self._is_tainted = True
 
-    def _emit_all(self, frames: object) -> Iterator[Frame]:
-        for frame in cast("list[VideoFrame]", frames):
+    def _emit_all(self, frames: Iterable[VideoFrame]) -> Iterator[Frame]:
+        for frame in frames:
             # What is predicted from a damaged picture is damaged too, but FFmpeg does not say so.
             self._is_tainted = bool(frame.is_corrupt) or (self._is_tainted and not frame.key_frame)
             yield from self._emit(frame, (frame.pts or 0) / 1e6, is_suspect=self._is_tainted)
@@ -412,7 +348,7 @@ def _last_of(stream: VideoStream, units: list[_Unit]) -> VideoFrame | None:
         if unit is not None:
             packet = av.Packet(unit.data)
             packet.pts = unit.pts
-        for frame in cast("list[VideoFrame]", codec.decode(packet)):
+        for frame in codec.decode(packet):
             if frame.is_corrupt:  # everything after it is built on it
                 raise av.error.InvalidDataError(0, "a damaged picture")
             last = frame

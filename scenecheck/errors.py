@@ -48,7 +48,7 @@ class UsageError(ScenecheckError):
     exit_code = 2
     advice: ClassVar[dict[str, str]] = {
         "bad-option": "see --help",
-        "bad-address": "write it as scheme://host[:port]/path, with a password given by --password-env or --password-file",
+        "bad-address": "write it as scheme://host[:port]/path, the password by --password-env",
         "unknown-scheme": "use rtsp://, rtsps://, http://, https:// or the path of a file or folder",
         "no-such-path": "check the spelling; a camera's address starts with rtsp:// or http://",
         "no-secret": "set the environment variable, or write the password into the file",
@@ -65,12 +65,12 @@ class UnreachableError(SourceError):
 
     is_transient = True
     advice: ClassVar[dict[str, str]] = {
-        "connect-refused": "check the port (RTSP 554 or 8554, HTTP 80) and that the camera's service is on",
+        "connect-refused": "check the port (RTSP 554 or 8554, HTTP 80); is the service on?",
         "connect-timeout": "check power, cable and the route to the camera; ping it from this machine",
         "no-route": "check this machine's network and VPN; the camera's network cannot be reached from here",
         "host-unknown": "check the spelling of the host name, or use the IP address",
         "connect-reset": "the device dropped the connection: check its client limit, then restart it",
-        "open-timeout": "the device accepts but does not answer: restart it; check that the port speaks this protocol",
+        "open-timeout": "it accepts but does not answer: restart it; check that the port is right",
         "server-busy": "the recorder has no free place: close other viewers or raise its client limit",
         "server-error": "the device reports a fault of its own: restart it and read its log",
     }
@@ -80,11 +80,11 @@ class RefusedError(SourceError):
     """Somebody answers and says no. Trying again will not help."""
 
     advice: ClassVar[dict[str, str]] = {
-        "auth-failed": "check --user and the password; some cameras lock the account for minutes after failures",
+        "auth-failed": "check --user and the password; some cameras lock accounts after failures",
         "forbidden": "the account is known but may not watch this stream: give it the right to view",
         "not-found": "check the path of the address: see the manual for the camera's stream paths",
         "transport-refused": "the device refuses this transport: use --transport tcp (or udp)",
-        "tls-untrusted": "give the authority that signed the certificate with --tls-ca FILE; --insecure looks away",
+        "tls-untrusted": "give the signing authority with --tls-ca FILE; --insecure looks away",
         "tls-failed": "the port does not speak TLS: check the port, or use rtsp:// or http://",
         "redirected": "the device sends viewers to another host; if that is right, give that address instead",
         "playlist-blocked": "the playlist points to another place than its own host; check the publisher",
@@ -111,7 +111,7 @@ class ContentError(SourceError):
     """What came is no picture and no film."""
 
     advice: ClassVar[dict[str, str]] = {
-        "not-a-picture": "the content is neither a picture nor a film that can be decoded: check what it really is",
+        "not-a-picture": "neither a picture nor a film that can be decoded: check what it is",
         "not-a-film": "the file is not a film that can be decoded: check that it was copied whole",
         "empty": "there is nothing in it: check that it was written or copied whole",
         "unreadable": "check the file's permissions and the disk",
@@ -131,7 +131,7 @@ class ModelError(ScenecheckError):
         "model-card": "restore the card that came with the model",
         "model-hash": "restore model and card from the same release; never edit one alone",
         "model-shape": "use a model made by `make model`, or one with the same inputs and outputs",
-        "model-answers": "this machine or runtime computes differently: reinstall onnxruntime; try --provider cpu",
+        "model-answers": "this runtime computes differently: reinstall onnxruntime; try --provider cpu",
         "model-broken": "restore the model file; it cannot be loaded",
         "model-preprocess": "install the scenecheck release that the model was made for",
     }

@@ -25,6 +25,8 @@ _SCALE = 3
 _STRIP_PX = 84
 _COLOURS = {Label.STREET: (94, 160, 46), Label.INDOOR: (40, 40, 210), Label.UNKNOWN: (30, 140, 220)}
 
+_RED, _BLUE = (np.array(bgr, np.float32) for bgr in ((40, 40, 230), (230, 130, 30)))
+
 
 def pixelate(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Reduce a tile ``uint8 [3, H, W]`` to a mosaic ``uint8 [9, 16, 3]`` RGB of cell means.
@@ -57,7 +59,14 @@ def explanation(
     canvas[:height] = picture
     canvas[height : height + 6] = _COLOURS[label]
     cv2.putText(
-        canvas, label.value.upper(), (18, height + 56), cv2.FONT_HERSHEY_DUPLEX, 1.2, _COLOURS[label], 2, cv2.LINE_AA
+        canvas,
+        label.value.upper(),
+        (18, height + 56),
+        cv2.FONT_HERSHEY_DUPLEX,
+        1.2,
+        _COLOURS[label],
+        2,
+        cv2.LINE_AA,
     )
     for i, line in enumerate(lines[:2]):
         # OpenCV's fonts hold ASCII only.
@@ -69,7 +78,10 @@ def explanation(
 
 def _overlay(picture: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
-    strength = np.tanh(cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC) / 6.0)
+    strength = np.tanh(
+        cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC) / 6.0
+    )
     alpha = (0.5 * np.abs(strength))[:, :, None]
-    colour = np.where(strength[:, :, None] > 0, np.float32([40, 40, 230]), np.float32([230, 130, 30]))
-    return np.clip(picture * (1 - alpha) + colour * alpha, 0, 255).astype(np.uint8)
+    colour = np.where(strength[:, :, None] > 0, _RED, _BLUE)
+    mixed = picture * (1 - alpha) + colour * alpha
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)

@@ -117,11 +117,15 @@ def decode_picture(data: bytes, name: str) -> Picture:
         raise ContentError("picture-damaged", f"{name}: the {kind.upper()} header breaks off")
     width, height = size
     if width * height > MAX_PIXELS:
-        raise ContentError("too-large", f"{name}: {width}x{height} pixels, at most {MAX_PIXELS // 1_000_000} million")
+        raise ContentError(
+            "too-large", f"{name}: {width}x{height} pixels, at most {MAX_PIXELS // 1_000_000} million"
+        )
     if min(width, height) < MIN_SIDE_PX:
         raise ContentError("too-small", f"{name}: {width}x{height} pixels")
     if _breaks_off(data, kind):
-        raise ContentError("picture-damaged", f"{name}: the {kind.upper()} breaks off after {len(data)} bytes")
+        raise ContentError(
+            "picture-damaged", f"{name}: the {kind.upper()} breaks off after {len(data)} bytes"
+        )
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:

@@ -6,10 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scenecheck.classifier import Classifier, heat_map
-from scenecheck.conditions import conditions
+from scenecheck.conditions import conditions, remember
 from scenecheck.errors import SourceError
 from scenecheck.preprocess import tiles
 from scenecheck.source import SourceOptions, open_source
@@ -19,6 +17,7 @@ from scenecheck.verdict import judge
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from scenecheck.redact import Address
@@ -78,7 +77,7 @@ class _Looker:
             at_s=[frame.at_s],
             previous=self._previous,
         )[0]
-        self._previous = (batch[0], frame.at_s)
+        self._previous = remember(self._previous, batch[0], frame.at_s)
         scores = self._classifier.score(batch)
         sighting = Sighting(frame.at_s, float(scores.p_indoor[0]), found)
         self.sightings.append(sighting)

@@ -16,14 +16,16 @@ from scenecheck.errors import UsageError
 MASK = "***"
 
 # Query names under which cameras and portals take credentials (`/snapshot.cgi?user=a&pwd=b`).
-_SECRET_NAME = re.compile(r"pass|pwd|psw|token|secret|auth|key|sig|credential|session|^(user|usr|login)", re.I)
-_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/?#\s@'\"]*(?:@[^/?#\s@'\"]*)*@", re.I)
+_SECRET_NAME = re.compile(
+    r"pass|pwd|psw|token|secret|auth|key|sig|credential|session|^(user|usr|login)", re.IGNORECASE
+)
+_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/?#\s@'\"]*(?:@[^/?#\s@'\"]*)*@", re.IGNORECASE)
 _QUERY_SECRET = re.compile(
     r"(?P<name>[?&;](?:[\w.-]*(?:pass|pwd|psw|token|secret|auth|key|sig|credential|session)[\w.-]*"
     r"|user(?:name)?|usr|login))=[^&;#\s'\"]*",
-    re.I,
+    re.IGNORECASE,
 )
-_AUTH_HEADER = re.compile(r"(?P<name>(?:proxy-)?authorization\s*[:=]\s*)[^\r\n]*", re.I)
+_AUTH_HEADER = re.compile(r"(?P<name>(?:proxy-)?authorization\s*[:=]\s*)[^\r\n]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class Address:
         if not text.isprintable() or any(c.isspace() for c in text.strip()) or text != text.strip():
             shown = redact(text)
             raise UsageError(
-                "bad-address", f"{shown!r}: an address holds no spaces and no control characters", "write a space as %20"
+                "bad-address",
+                f"{shown!r}: an address holds no spaces and no control characters",
+                "write a space as %20",
             )
         scheme, _, rest = text.partition("://")
         inner_user, inner_password = "", ""
@@ -106,7 +110,9 @@ class Address:
         return redact(text, self.secrets, pair=(self.user, self.password))
 
 
-_HOST_LIKE = re.compile(r"(\[[0-9a-f:.]+\]|localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:\d))(:\d+)?([/?#]|$)", re.I)
+_HOST_LIKE = re.compile(
+    r"(\[[0-9a-f:.]+\]|localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:\d))(:\d+)?([/?#]|$)", re.IGNORECASE
+)
 
 
 def _split_userinfo(rest: str) -> tuple[str, bool, str]:
@@ -118,7 +124,11 @@ def _split_userinfo(rest: str) -> tuple[str, bool, str]:
     """
     authority_end = min((i for i in (rest.find(c) for c in "/?#") if i >= 0), default=len(rest))
     at = rest.rfind("@", 0, authority_end)
-    later = [m.start() for m in re.finditer("@", rest) if m.start() >= authority_end and _HOST_LIKE.match(rest, m.end())]
+    later = [
+        m.start()
+        for m in re.finditer("@", rest)
+        if m.start() >= authority_end and _HOST_LIKE.match(rest, m.end())
+    ]
     if at >= 0 and later:
         raise UsageError(
             "bad-address",

@@ -62,7 +62,7 @@ class SecondsReport(_Contract):
 class CheckReport(_Contract):
     """One source judged by ``scenecheck check --json``."""
 
-    schema_: Literal["scenecheck/check/1"] = Field("scenecheck/check/1", alias="schema")
+    schema_: Literal["scenecheck/check/1"] = Field(default="scenecheck/check/1", alias="schema")
     source: str
     verdict: Label
     p_indoor: float | None = Field(ge=0.0, le=1.0)
@@ -81,10 +81,14 @@ class CheckReport(_Contract):
             p_indoor=_rounded(verdict.p_indoor, 6),
             reason=verdict.reason,
             frames=[
-                FrameReport(at_s=round(s.at_s, 3), p_indoor=round(s.p_indoor, 6), conditions=sorted(s.conditions))
+                FrameReport(
+                    at_s=round(s.at_s, 3), p_indoor=round(s.p_indoor, 6), conditions=sorted(s.conditions)
+                )
                 for s in verdict.sightings
             ],
-            error=None if error is None else ErrorReport(code=error.code, message=str(error), try_=error.try_),
+            error=None
+            if error is None
+            else ErrorReport(code=error.code, message=str(error), try_=error.try_),
             model=ModelReport(
                 name=card.name, version=card.version, sha256=card.sha256, provider=classifier.provider
             ),
@@ -107,5 +111,3 @@ def json_schema(name: str) -> str:
     """The JSON Schema of a contract as text, as it is shipped."""
     schema = CONTRACTS[name].model_json_schema(by_alias=True, mode="serialization")
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-

@@ -50,16 +50,25 @@ def judge(sightings: Sequence[Sighting], thresholds: Thresholds) -> Verdict:
     frames = _frames(len(evidence))
     if p >= thresholds.indoor_above:
         low = min(evidence)
-        reason = f"{frames}, the least indoor one {low:.1%}" if len(evidence) > 1 else f"{frames}, {p:.1%} indoor"
+        reason = (
+            f"{frames}, the least indoor one {low:.1%}" if len(evidence) > 1 else f"{frames}, {p:.1%} indoor"
+        )
         return Verdict(Label.INDOOR, reason, p, seen, is_certain and low >= thresholds.indoor_above)
     if p > thresholds.street_below:
         reason = f"{frames}, {p:.1%} indoor: between street (≤ {thresholds.street_below:.0%})"
         return Verdict(Label.UNKNOWN, f"{reason} and indoor (≥ {thresholds.indoor_above:.0%})", p, seen)
     high = max(evidence)
     if high >= thresholds.indoor_above:
-        return Verdict(Label.UNKNOWN, f"{frames} that contradict each other: {min(evidence):.1%} to {high:.1%}", p, seen)
+        return Verdict(
+            Label.UNKNOWN, f"{frames} that contradict each other: {min(evidence):.1%} to {high:.1%}", p, seen
+        )
     if n_unfit and len(evidence) <= n_unfit:
-        return Verdict(Label.UNKNOWN, f"only {len(evidence)} of {len(seen)} frames fit to judge ({_unfit(seen)})", p, seen)
+        return Verdict(
+            Label.UNKNOWN,
+            f"only {len(evidence)} of {len(seen)} frames fit to judge ({_unfit(seen)})",
+            p,
+            seen,
+        )
     reason = f"{frames}, the most indoor one {high:.1%}" if len(evidence) > 1 else f"{frames}, {p:.1%} indoor"
     return Verdict(Label.STREET, reason, p, seen, is_certain and high <= thresholds.street_below)
 
@@ -70,7 +79,9 @@ def _frames(n: int) -> str:
 
 def _unfit(sightings: Sequence[Sighting]) -> str:
     counts = Counter(c.value for s in sightings for c in s.conditions)
-    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return ", ".join(
+        f"{n} {name}" for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def _no_evidence(sightings: Sequence[Sighting]) -> str:

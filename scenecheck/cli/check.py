@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Judge a camera, file or folder now.")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--frames", type=click.IntRange(1, 60), default=5, show_default=True, help="Frames to look at, at most.")
+@click.option(
+    "--frames", type=click.IntRange(1, 60), default=5, show_default=True, help="Frames to look at, at most."
+)
 @source_options
-@click.option("--explain", metavar="OUT.png", help="Draw where the model saw an interior (mosaic unless proven street).")
+@click.option(
+    "--explain", metavar="OUT.png", help="Draw where the model saw an interior (mosaic unless proven street)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a source on stdout.")
 @model_options
 def check(
@@ -107,14 +111,18 @@ def _explain(judgement: Judgement, path: Path) -> None:
     from scenecheck.mask import explanation
 
     verdict = judgement.verdict
-    where = judgement.source if verdict.p_indoor is None else f"{judgement.source}: {verdict.p_indoor:.1%} indoor"
+    where = (
+        judgement.source if verdict.p_indoor is None else f"{judgement.source}: {verdict.p_indoor:.1%} indoor"
+    )
     picture = explanation(
         judgement.evidence.tile, judgement.evidence.heat, label=verdict.label, lines=(where, verdict.reason)
     )
     try:
         path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     except OSError as e:
-        raise UsageError("bad-option", f"--explain {path}: {e.strerror}", "give a place that can be written") from None
+        raise UsageError(
+            "bad-option", f"--explain {path}: {e.strerror}", "give a place that can be written"
+        ) from None
 
 
 def _warn_of_passwords(sources: Sequence[str]) -> None:

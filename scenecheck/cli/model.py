@@ -53,7 +53,9 @@ def info(as_json: bool, model_path: Path | None, provider: str, threads: int | N
 
 
 @model.command(short_help="Check hash, shapes and known answers.")
-@click.option("--samples", type=click.Path(file_okay=False), help="Also judge the sample pictures of this folder.")
+@click.option(
+    "--samples", type=click.Path(file_okay=False), help="Also judge the sample pictures of this folder."
+)
 @model_options
 def verify(samples: str | None, model_path: Path | None, provider: str, threads: int | None) -> int:
     """Check that model, card, preprocessing and runtime still agree: exit 0, or 4 and what is off.
@@ -66,6 +68,8 @@ def verify(samples: str | None, model_path: Path | None, provider: str, threads:
 
     from scenecheck.classifier import verify as run
 
-    for line in run(model_path, samples=PathType(samples) if samples else None, provider=provider, threads=threads):
+    for line in run(
+        model_path, samples=PathType(samples) if samples else None, provider=provider, threads=threads
+    ):
         click.echo(f"ok  {line}")
     return 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scenecheck.source import SourceOptions
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A duration: ``15``, ``1.5``, ``15s``, ``2m``."""
 
     name = "seconds"
@@ -37,10 +37,20 @@ class Seconds(click.ParamType):
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --model, --provider and --threads."""
     for option in (
-        click.option("--threads", type=click.IntRange(1, 256), help="Inference threads.  [default: the CPUs there are]"),
-        click.option("--provider", default="cpu", show_default=True, help="ONNX Runtime provider: cpu, cuda, openvino, …"),
         click.option(
-            "--model", "model_path", type=click.Path(path_type=Path), help="Model card (.json) or .onnx.  [default: bundled]"
+            "--threads", type=click.IntRange(1, 256), help="Inference threads.  [default: the CPUs there are]"
+        ),
+        click.option(
+            "--provider",
+            default="cpu",
+            show_default=True,
+            help="ONNX Runtime provider: cpu, cuda, openvino, …",
+        ),
+        click.option(
+            "--model",
+            "model_path",
+            type=click.Path(path_type=Path),
+            help="Model card (.json) or .onnx.  [default: bundled]",
         ),
     ):
         command = option(command)
@@ -50,14 +60,33 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add how to reach a source: time, transport, credentials, trust."""
     for option in (
-        click.option("--allow-host", multiple=True, metavar="HOST", help="Let redirects and playlists lead to HOST too."),
+        click.option(
+            "--allow-host",
+            multiple=True,
+            metavar="HOST",
+            help="Let redirects and playlists lead to HOST too.",
+        ),
         click.option("--insecure", is_flag=True, help="Do not verify TLS certificates."),
-        click.option("--tls-ca", type=click.Path(path_type=Path), help="PEM file of the authority that signed the camera's."),
-        click.option("--password-file", type=click.Path(path_type=Path), help="File whose first line is the password."),
+        click.option(
+            "--tls-ca",
+            type=click.Path(path_type=Path),
+            help="PEM file of the authority that signed the camera's.",
+        ),
+        click.option(
+            "--password-file", type=click.Path(path_type=Path), help="File whose first line is the password."
+        ),
         click.option("--password-env", metavar="NAME", help="Environment variable that holds the password."),
         click.option("--user", help="User name; its password by --password-env or --password-file."),
-        click.option("--transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="RTSP transport."),
-        click.option("--deadline", type=Seconds(), default="15s", show_default=True, help="Answer within this time."),
+        click.option(
+            "--transport",
+            type=click.Choice(["tcp", "udp"]),
+            default="tcp",
+            show_default=True,
+            help="RTSP transport.",
+        ),
+        click.option(
+            "--deadline", type=Seconds(), default="15s", show_default=True, help="Answer within this time."
+        ),
     ):
         command = option(command)
     return command
@@ -76,7 +105,9 @@ def password(password_env: str | None, password_file: Path | None) -> str | None
         try:
             lines = password_file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
-            raise UsageError("no-secret", f"--password-file {password_file}: cannot be read as text") from None
+            raise UsageError(
+                "no-secret", f"--password-file {password_file}: cannot be read as text"
+            ) from None
         if not lines or not lines[0]:
             raise UsageError("no-secret", f"--password-file {password_file}: its first line is empty")
         return lines[0]
@@ -95,7 +126,13 @@ def addressed(source: str, *, user: str | None, secret: str | None) -> str | Add
 
 
 def source_settings(
-    *, frames: int, deadline: float, transport: str, tls_ca: Path | None, insecure: bool, allow_host: tuple[str, ...]
+    *,
+    frames: int,
+    deadline: float,
+    transport: str,
+    tls_ca: Path | None,
+    insecure: bool,
+    allow_host: tuple[str, ...],
 ) -> SourceOptions:
     """SourceOptions for the options; every phase gets what the deadline leaves it."""
     from scenecheck.source import SourceOptions

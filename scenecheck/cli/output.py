@@ -73,16 +73,22 @@ def _table(judgement: Judgement, thresholds: Thresholds) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     if verdict.p_indoor is not None:
-        table.add_row("indoor", Text.assemble(f"{verdict.p_indoor:6.1%}  ", _bar(verdict.p_indoor, thresholds)))
+        table.add_row(
+            "indoor", Text.assemble(f"{verdict.p_indoor:6.1%}  ", _bar(verdict.p_indoor, thresholds))
+        )
     table.add_row("why", Text(verdict.reason))
     for at, sighting in enumerate(verdict.sightings[:6]):
         against = ", ".join(sorted(c.value for c in sighting.conditions))
-        text = f"{sighting.p_indoor:6.1%}  at {sighting.at_s:.1f} s" + (f"  not counted: {against}" if against else "")
+        text = f"{sighting.p_indoor:6.1%}  at {sighting.at_s:.1f} s" + (
+            f"  not counted: {against}" if against else ""
+        )
         table.add_row("frames" if at == 0 else "", text)
     if len(verdict.sightings) > 6:
         table.add_row("", f"and {len(verdict.sightings) - 6} more")
     if error is not None:
-        table.add_row("error", Text(f"{error.code}: {error}", style="red" if verdict.label is Label.UNKNOWN else "dim"))
+        table.add_row(
+            "error", Text(f"{error.code}: {error}", style="red" if verdict.label is Label.UNKNOWN else "dim")
+        )
     table.add_row("took", _times(judgement))
     table.add_row("next", Text(_next_step(judgement), style="bold"))
     return table

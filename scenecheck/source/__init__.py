@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,28 +35,33 @@ def open_source(source: str | Path | Address, options: SourceOptions | None = No
 
 def _reader(source: str | Path | Address, options: SourceOptions) -> Reader:
     if isinstance(source, str):
-        scheme = _SCHEME.match(source)
-        if scheme and not _WINDOWS_DRIVE.match(source) and not os.path.exists(source):
-            if not source[scheme.end() :].startswith("//"):
-                raise UsageError("unknown-scheme", f"{redact(source)}: no such file, and not an address")
-            if scheme[1].lower() not in {"rtsp", "rtsps", "http", "https"}:
-                raise UsageError("unknown-scheme", f"{scheme[1].lower()}://: nobody here speaks this scheme")
-            source = Address.parse(source)
+        source = _parsed(source)
     if isinstance(source, Address):
         if source.scheme in {"http", "https"}:
             return HttpReader(source, options)
         if source.scheme in {"rtsp", "rtsps"}:
             return RtspReader(source, options)
         raise UsageError("unknown-scheme", f"{source.scheme}://: nobody here speaks this scheme")
-    path = Path(source)
     try:
-        if path.is_dir():
-            return FolderReader(path, options)
-        if path.is_file():
-            return FileReader(path, options)
-        exists = path.exists()
+        if source.is_dir():
+            return FolderReader(source, options)
+        if source.is_file():
+            return FileReader(source, options)
+        exists = source.exists()
     except (OSError, ValueError):
         exists = False
     if exists:
-        raise UsageError("no-such-path", f"{path}: neither a file nor a folder", "give a file or a folder")
+        raise UsageError("no-such-path", f"{source}: neither a file nor a folder", "give a file or a folder")
     raise UsageError("no-such-path", f"{redact(str(source))}: no such file or folder")
+
+
+def _parsed(text: str) -> Path | Address:
+    """An address where the text is one, else a path. Raises UsageError for an address nobody can open."""
+    scheme = _SCHEME.match(text)
+    if not scheme or _WINDOWS_DRIVE.match(text) or Path(text).exists():
+        return Path(text)
+    if not text[scheme.end() :].startswith("//"):
+        raise UsageError("unknown-scheme", f"{redact(text)}: no such file, and not an address")
+    if scheme[1].lower() not in {"rtsp", "rtsps", "http", "https"}:
+        raise UsageError("unknown-scheme", f"{scheme[1].lower()}://: nobody here speaks this scheme")
+    return Address.parse(text)

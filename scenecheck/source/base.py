@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
+    from typing import Self
 
     from scenecheck.types import Frame
 
@@ -74,7 +75,7 @@ def timeout_error(phase: Phase, name: str, limit_s: float) -> SourceError:
     return error(code, f"{name}: {text.format(s=limit_s)}")
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818  (a signal, not an error)
     """Raised inside the reader when the caller has gone; never seen outside."""
 
 
@@ -149,7 +150,10 @@ class Watch:
 class Reader(Protocol):
     """The narrow seam behind which every kind of source stands."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the source is called, free of secrets."""
+        ...
 
     def frames(self, watch: Watch) -> Iterator[Frame]:
         """Open, yield frames until the source ends, close. Raises SourceError."""
@@ -172,7 +176,9 @@ class Source:
     (StreamError ``deadline``). Times are seconds since entering.
     """
 
-    def __init__(self, reader: Reader, options: SourceOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, reader: Reader, options: SourceOptions, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = reader.name
         self.first_frame_s: float | None = None
         self._reader, self._options, self._clock = reader, options, clock
@@ -191,7 +197,7 @@ class Source:
         """Keyframes so far that were damaged beyond decoding."""
         return 0 if self._watch is None else self._watch.n_damaged
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         self._watch = Watch(self._options, self._clock)
         # A daemon: a reader stuck inside a library must not keep the program alive.
         self._thread = threading.Thread(target=self._read, name=f"source {self.name}", daemon=True)
@@ -250,7 +256,8 @@ class Source:
     def _timeout(self, phase: Phase, limit_s: float) -> SourceError:
         if phase == "first-frame" and self.n_damaged:
             return StreamError(
-                "codec-damaged", f"{self.name}: all {self.n_damaged} keyframes of {limit_s:.0f} s came damaged"
+                "codec-damaged",
+                f"{self.name}: all {self.n_damaged} keyframes of {limit_s:.0f} s came damaged",
             )
         return timeout_error(phase, self.name, limit_s)
 
@@ -274,16 +281,15 @@ class Source:
             self._offer(_Failed(error), watch)
 
     def _offer(self, item: _Failed, watch: Watch) -> None:
-        try:
+        with contextlib.suppress(Stopped):
             self._put(item, watch)
-        except Stopped:
-            pass
 
     def _put(self, item: Frame | _Failed | _Ended, watch: Watch) -> None:
         while True:
             watch.check()
             try:
                 self._queue.put(item, timeout=0.1)
-                return
             except queue.Full:
                 watch.since_s = self._clock()  # the caller is busy, the peer is not to blame
+            else:
+                return

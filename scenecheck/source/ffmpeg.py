@@ -79,7 +79,9 @@ def opened(file: Any, name: str, watch: Watch, **kwargs: Any) -> Iterator[InputC
         yield container
     except (av.error.FFmpegError, OSError, ValueError) as e:
         if container is None and not isinstance(file, str):
-            raise ContentError("not-a-film", f"{name}: neither a picture nor a film that can be opened") from None
+            raise ContentError(
+                "not-a-film", f"{name}: neither a picture nor a film that can be opened"
+            ) from None
         raise explain(e, name, watch) from None
     finally:
         if container is not None:
@@ -102,10 +104,20 @@ _BY_CLASS: tuple[tuple[type[Exception], type[SourceError], str, str], ...] = (
     (av.error.HTTPUnauthorizedError, RefusedError, "auth-failed", "user name or password refused"),
     (av.error.HTTPForbiddenError, RefusedError, "forbidden", "the device forbids this stream"),
     (av.error.HTTPNotFoundError, RefusedError, "not-found", "the device knows no such stream"),
-    (av.error.HTTPOtherClientError, UnreachableError, "server-busy", "the device has no place for another viewer"),
+    (
+        av.error.HTTPOtherClientError,
+        UnreachableError,
+        "server-busy",
+        "the device has no place for another viewer",
+    ),
     (av.error.HTTPServerError, UnreachableError, "server-error", "the device reports an error of its own"),
     (av.error.ConnectionRefusedError, UnreachableError, "connect-refused", "connection refused"),
-    (av.error.ProtocolNotFoundError, RefusedError, "playlist-blocked", "it leads to a protocol that is not allowed"),
+    (
+        av.error.ProtocolNotFoundError,
+        RefusedError,
+        "playlist-blocked",
+        "it leads to a protocol that is not allowed",
+    ),
     (av.error.DecoderNotFoundError, StreamError, "codec-unsupported", "the video's codec is not supported"),
     (av.error.DemuxerNotFoundError, ContentError, "not-a-film", "no known film format"),
 )

@@ -71,7 +71,9 @@ class HttpReader:
                     kind, data = "snapshot", web.body(response, chunks, head)
                     is_stale = _is_stale(response)
                 elif mime.startswith(("text/", "image/")):
-                    raise ContentError("not-a-picture", f"{self.name}: it answers with {mime[:40]}, and that is no picture")
+                    raise ContentError(
+                        "not-a-picture", f"{self.name}: it answers with {mime[:40]}, and that is no picture"
+                    )
                 elif response.headers.get("content-length", "").isdigit():
                     kind, data = "film", web.body(response, chunks, head)
                 else:
@@ -111,7 +113,9 @@ class HttpReader:
 
     def _playlist(self, web: Web, watch: Watch) -> Iterator[Frame]:
         fetcher = _Fetcher(web, self.name)
-        watch.read_s = max(watch.read_s, self.options.deadline_s)  # segments come in bursts, many seconds apart
+        watch.read_s = max(
+            watch.read_s, self.options.deadline_s
+        )  # segments come in bursts, many seconds apart
         try:
             with opened(
                 self.address.url(with_credentials=False),
@@ -129,7 +133,9 @@ class HttpReader:
                 yield from self._decode(container, watch, fetcher)
         except SourceError as e:
             if fetcher.error is None and e.code == "protocol-error":
-                e = RefusedError("playlist-blocked", f"{self.name}: the playlist names what may not or cannot be opened")
+                e = RefusedError(
+                    "playlist-blocked", f"{self.name}: the playlist names what may not or cannot be opened"
+                )
             raise (fetcher.error or e) from None
         if fetcher.error is not None:
             raise fetcher.error
@@ -139,7 +145,9 @@ class HttpReader:
         watch.enter("first-frame")
         # MJPEG over HTTP carries no times; FFmpeg counts 25 pictures a second whatever comes.
         by_arrival = container.format.name == "mpjpeg"
-        decoder = StreamDecoder(stream, every_s=self.options.every_s, by_arrival=by_arrival, clock=watch.clock)
+        decoder = StreamDecoder(
+            stream, every_s=self.options.every_s, by_arrival=by_arrival, clock=watch.clock
+        )
         for packet in container.demux(stream):
             watch.beat()
             if fetcher is not None and fetcher.is_blocked:
@@ -176,14 +184,16 @@ class _Fetcher:
         self.error: SourceError | None = None
         self.is_blocked = False
 
-    def __call__(self, url: str, flags: int, options: dict[str, str]) -> io.BytesIO:
+    def __call__(self, url: str, _flags: int, _options: dict[str, str]) -> io.BytesIO:
         if self.is_blocked:
             return io.BytesIO()
         try:
             target = httpx.URL(url)
             if not self._web.allowed(target):
                 where = target.netloc.decode() if target.scheme in {"http", "https"} else f"{target.scheme}:"
-                raise RefusedError("playlist-blocked", f"{self._name}: the playlist leads to another place ({where})")
+                raise RefusedError(
+                    "playlist-blocked", f"{self._name}: the playlist leads to another place ({where})"
+                )
             with self._web.stream(target) as response:
                 data = self._web.body(response)
             self.error = None
@@ -192,7 +202,9 @@ class _Fetcher:
             self.error = e
             self.is_blocked = isinstance(e, RefusedError) and e.code in {"playlist-blocked", "redirected"}
         except httpx.InvalidURL:
-            self.error = RefusedError("playlist-blocked", f"{self._name}: the playlist names an invalid address")
+            self.error = RefusedError(
+                "playlist-blocked", f"{self._name}: the playlist names an invalid address"
+            )
             self.is_blocked = True
         except Stopped:
             self.is_blocked = True

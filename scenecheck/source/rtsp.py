@@ -7,6 +7,7 @@ knock tells apart the failures that FFmpeg reports all alike.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import secrets
@@ -26,6 +27,7 @@ from scenecheck.source.tls import context, trust_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from scenecheck.redact import Address
     from scenecheck.source.base import SourceOptions, Watch
@@ -44,7 +46,9 @@ def resolve(address: Address, port: int) -> None:
     try:
         socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UnreachableError("host-unknown", f"{address}: the host name {address.host!r} is unknown") from None
+        raise UnreachableError(
+            "host-unknown", f"{address}: the host name {address.host!r} is unknown"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -75,7 +79,8 @@ class RtspReader:
             address = knock(address, self.options, watch)
             if address == self.address and e.code == "protocol-error":
                 raise UnreachableError(
-                    "connect-reset", f"{self.name}: the device describes the stream, then drops the connection"
+                    "connect-reset",
+                    f"{self.name}: the device describes the stream, then drops the connection",
                 ) from None
             if address == self.address:
                 raise e from None
@@ -110,7 +115,9 @@ class RtspReader:
         # FFmpeg ignores an option it does not know without a word; the tests prove each of these works.
         options = {
             "rtsp_transport": self.options.transport,
-            "protocol_whitelist": ",".join(["tcp", *(["tls"] if tls else []), *(["udp", "rtp"] if udp else [])]),
+            "protocol_whitelist": ",".join(
+                ["tcp", *(["tls"] if tls else []), *(["udp", "rtp"] if udp else [])]
+            ),
             "probesize": "32",  # the SDP names the codec; probing costs a second and throws keyframes away
             "timeout": str(int(self.options.connect_s * 1e6)),
             "allowed_media_types": "video",
@@ -181,9 +188,13 @@ def _raise_for(status: int, address: Address) -> None:
         error, code, text = errors[status]
         raise error(code, f"{address}: {text}")
     if status >= 500:
-        raise UnreachableError("server-error", f"{address}: the device reports an error of its own ({status})")
+        raise UnreachableError(
+            "server-error", f"{address}: the device reports an error of its own ({status})"
+        )
     if status >= 400:
-        raise RefusedError("protocol-error", f"{address}: the device refuses to describe the stream ({status})")
+        raise RefusedError(
+            "protocol-error", f"{address}: the device refuses to describe the stream ({status})"
+        )
 
 
 def _tls_error(address: Address, e: ssl.SSLError) -> SourceError:
@@ -201,7 +212,7 @@ class _Dialogue:
         self._cseq = 0
         self._ends_s = time.monotonic() + min(options.open_s, max(watch.remaining_s(), 0.05))
 
-    def __enter__(self) -> _Dialogue:
+    def __enter__(self) -> Self:
         address, limit_s = self._address, self._watch.phase_limit_s()
         try:
             connection = socket.create_connection((address.host, _port(address)), timeout=limit_s)
@@ -321,7 +332,5 @@ def _authorization(challenges: list[str], address: Address, method: str, url: st
             tail += f", algorithm={algorithm}"
         return "Digest " + ", ".join(f'{k}="{v}"' for k, v in fields.items()) + tail
     if "basic" in by_scheme:
-        import base64
-
         return "Basic " + base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
     return None

@@ -14,6 +14,7 @@ from scenecheck.source.tls import context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from scenecheck.redact import Address
     from scenecheck.source.base import SourceOptions, Watch
@@ -40,7 +41,7 @@ class Web:
         )
         watch.on_stop = self._client.close
 
-    def __enter__(self) -> Web:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,11 +51,13 @@ class Web:
         """Whether ``url`` is the address's own place: scheme, host and port, or its https side."""
         home = self._home
         same_host = url.host.lower() == home.host.lower()
-        upgraded = (home.scheme, url.scheme) == ("http", "https") and home.port is None and url.port is None
-        return same_host and (upgraded or (url.scheme == home.scheme and _port(url) == _port(home)))
+        is_upgrade = (home.scheme, url.scheme) == ("http", "https") and home.port is None and url.port is None
+        return same_host and (is_upgrade or (url.scheme == home.scheme and _port(url) == _port(home)))
 
     def allowed(self, url: httpx.URL) -> bool:
-        return url.scheme in {"http", "https"} and (self._is_home(url) or url.host in self._options.allow_hosts)
+        return url.scheme in {"http", "https"} and (
+            self._is_home(url) or url.host in self._options.allow_hosts
+        )
 
     @contextlib.contextmanager
     def stream(self, url: httpx.URL | None = None) -> Iterator[httpx.Response]:
@@ -67,9 +70,9 @@ class Web:
                     if response.is_redirect:
                         target = target.join(response.headers.get("location", ""))
                         if not self.allowed(target):
+                            where = target.netloc.decode() or target.scheme
                             raise RefusedError(
-                                "redirected",
-                                f"{name}: it redirects to another place ({target.netloc.decode() or target.scheme})",
+                                "redirected", f"{name}: it redirects to another place ({where})"
                             )
                         continue
                     _raise_for(response.status_code, name)
@@ -111,7 +114,9 @@ class Web:
             self._watch.check()
             raise self._explain(e, opened=True) from None
 
-    def body(self, response: httpx.Response, chunks: Iterator[bytes] | None = None, head: bytes = b"") -> bytes:
+    def body(
+        self, response: httpx.Response, chunks: Iterator[bytes] | None = None, head: bytes = b""
+    ) -> bytes:
         """The whole body; ``head`` was read before. Raises ContentError ``too-large`` early."""
         data = bytearray(head)
         declared = response.headers.get("content-length", "")
@@ -122,32 +127,40 @@ class Web:
             if too_large:
                 break
         if too_large:
-            raise ContentError("too-large", f"{self._address}: the answer is longer than {MAX_BODY_BYTES} bytes")
+            raise ContentError(
+                "too-large", f"{self._address}: the answer is longer than {MAX_BODY_BYTES} bytes"
+            )
         return bytes(data)
 
     def _explain(self, e: Exception, *, opened: bool = False) -> SourceError:
         name, options = str(self._address), self._options
-        causes: list[BaseException] = [e]
-        while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 8:
-            causes.append(cause)
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return RefusedError("tls-untrusted", f"{name}: TLS certificate: {cause.verify_message}")
-            if isinstance(cause, ssl.SSLError):
-                return RefusedError("tls-failed", f"{name}: the TLS handshake failed")
-            if isinstance(cause, ConnectionRefusedError):
-                return UnreachableError("connect-refused", f"{name}: connection refused")
+        if (known := _by_cause(e, name)) is not None:
+            return known
         if isinstance(e, httpx.ConnectTimeout):
             return timeout_error("connect", name, options.connect_s)
         if isinstance(e, httpx.ConnectError):
             return UnreachableError("no-route", f"{name}: no route to the host")
         if isinstance(e, httpx.TimeoutException):
             return timeout_error("stream" if opened else "open", name, options.read_s)
-        if isinstance(e, httpx.RemoteProtocolError) and not opened and "disconnected" not in str(e):
-            return RefusedError("protocol-error", f"{name}: the port does not answer in HTTP")
         if opened:
             return StreamError("stream-ended", f"{name}: the device broke off in the middle")
+        if isinstance(e, httpx.RemoteProtocolError) and "disconnected" not in str(e):
+            return RefusedError("protocol-error", f"{name}: the port does not answer in HTTP")
         return UnreachableError("connect-reset", f"{name}: the device dropped the connection")
+
+
+def _by_cause(e: BaseException, name: str) -> SourceError | None:
+    """What the chain of causes knows better than httpx says."""
+    cause: BaseException | None = e
+    for _ in range(8):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return RefusedError("tls-untrusted", f"{name}: TLS certificate: {cause.verify_message}")
+        if isinstance(cause, ssl.SSLError):
+            return RefusedError("tls-failed", f"{name}: the TLS handshake failed")
+        if isinstance(cause, ConnectionRefusedError):
+            return UnreachableError("connect-refused", f"{name}: connection refused")
+        cause = None if cause is None else cause.__cause__ or cause.__context__
+    return None
 
 
 def _port(url: httpx.URL) -> int:
