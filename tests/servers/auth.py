@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 REALM = "IP Camera"
 SCHEMES = ("basic", "digest", "digest-qop", "digest-stale", "both")
-"""``digest-stale`` calls the first right answer stale once, as cameras do whose nonces expire."""
+"""``digest-stale`` lets a nonce expire after its first use, once, as cameras do in mid-dialogue."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Door:
 
     def __init__(self) -> None:
         self._nonce = secrets.token_hex(16)
-        self._stale_left = 1
+        self._n_accepted = 0
 
     def check(
         self, scheme: str, header: str, method: str, users: Mapping[str, str]
@@ -47,8 +47,8 @@ class Door:
         credentials = self._read(header, method, users)
         if credentials is None or not credentials.valid or not _accepts(scheme, credentials.scheme):
             return credentials, self.challenges(scheme)
-        if scheme == "digest-stale" and self._stale_left:
-            self._stale_left -= 1
+        self._n_accepted += 1
+        if scheme == "digest-stale" and self._n_accepted == 2:
             self._nonce = secrets.token_hex(16)
             return credentials, [self._digest("") + ", stale=true"]
         return credentials, []

@@ -227,8 +227,11 @@ class Dialogue:
         return f"{base.rstrip('/')}/trackID={track}" + (f"?{query}" if query else "")
 
     async def _on_setup(self, request: Request) -> bool:
-        wanted = request.headers.get("transport", "")
-        transport, route = self._route(wanted)
+        has_track = self._has_audio() if self.wish.track else self.wish.fault != "audio-only"
+        if not has_track:
+            self.write(self.answer(404, "Not Found"))
+            return True
+        transport, route = self._route(request.headers.get("transport", ""))
         if route is None:
             self.write(self.answer(461, "Unsupported Transport"))
             return True

@@ -103,7 +103,7 @@ class Sender:
         if fault in ("no-media", "rtcp-only", "drip-rtp", "non-rtp"):
             await self._without_pictures(fault)
         speed = self.wish.number("speed", 1)
-        start_s, shift = time.monotonic(), 0
+        start_s, shift, timestamp = time.monotonic(), 0, 0
         for n, due in enumerate(self._timeline()):
             if self.route.writer.transport.is_closing():
                 raise ConnectionResetError("the client has gone")
@@ -118,7 +118,7 @@ class Sender:
             timestamp = (FIRST_TIMESTAMP + due.pts + shift) & 0xFFFFFFFF
             self._report(timestamp)
             await self._send_unit(due.unit, timestamp, live=bool(speed))
-        self.seen.n_sent_bytes += self.route.send(struct.pack("!BBHI", 0x81, 203, 1, self.ssrc), control=True)
+        self._report(timestamp, goodbye=True)
 
     def _timeline(self) -> Iterator[Due]:
         """The access units to send; times run on over the rounds of the loop."""
@@ -214,9 +214,9 @@ class Sender:
                     packets[index - 1], packets[index] = packets[index], packets[index - 1]
         return packets
 
-    def _report(self, timestamp: int, *, now: bool = False) -> None:
+    def _report(self, timestamp: int, *, now: bool = False, goodbye: bool = False) -> None:
         """Send an RTCP sender report with its CNAME when one is due (RFC 3550 §6.4.1)."""
-        if time.monotonic() < self._next_report_s and not now:
+        if time.monotonic() < self._next_report_s and not now and not goodbye:
             return
         self._next_report_s = time.monotonic() + SENDER_REPORT_S
         wall = time.time() + NTP_OFFSET_S
@@ -226,7 +226,8 @@ class Sender:
         )
         cname = b"\x01\x0a" + b"scenecheck" + b"\x00" * 4
         source = struct.pack("!BBHI", 0x81, 202, (4 + len(cname)) // 4, self.ssrc) + cname
-        self.seen.n_sent_bytes += self.route.send(report + source, control=True)
+        end = struct.pack("!BBHI", 0x81, 203, 1, self.ssrc) if goodbye else b""
+        self.seen.n_sent_bytes += self.route.send(report + source + end, control=True)
 
     async def _end(self, fault: str) -> None:
         """What happens after the first ``after`` access units; returns if the stream goes on."""

@@ -67,6 +67,9 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def ask(self, method: str, url: str = "", **headers: str) -> None:
@@ -94,8 +97,12 @@ class Wire:
         """Go from OPTIONS to PLAY by TCP and collect up to ``n_packets`` or for ``for_s`` seconds."""
         seen = Seen()
         for phase in PHASES:
-            more = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"} if phase == "SETUP" else {}
-            self.ask(phase, **more)
+            if phase == "SETUP":
+                controls = [line[10:] for line in seen.sdp.split("\r\n") if line.startswith("a=control:rtsp")]
+                url = controls[0] if controls else self.url
+                self.ask(phase, url, Transport="RTP/AVP/TCP;unicast;interleaved=0-1")
+            else:
+                self.ask(phase)
             seen.phase = phase
             seen.head, body, ending = self.answer()
             seen.sdp = body if phase == "DESCRIBE" else seen.sdp
