@@ -32,8 +32,7 @@ class Hls:
 
     def playlist(self, name: str) -> str | None:
         """``vod.m3u8``, ``live.m3u8`` (a window sliding in real time) or ``master.m3u8``; else None."""
-        with self._lock:
-            self._make()
+        self._make()
         if name == "master.m3u8":
             return "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=500000,RESOLUTION=640x360\nlive.m3u8\n"
         if name == "vod.m3u8":
@@ -46,6 +45,7 @@ class Hls:
         return None
 
     def segment(self, name: str) -> bytes | None:
+        self._make()
         path = self.directory / Path(name).name
         return path.read_bytes() if path.suffix in (".ts", ".m4s", ".mp4") and path.exists() else None
 
@@ -56,8 +56,11 @@ class Hls:
         return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if ended else []), ""])
 
     def _make(self) -> None:
-        if self._lines:
-            return
+        with self._lock:
+            if not self._lines:
+                self._read()
+
+    def _read(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         if not (self.directory / "all.m3u8").exists():
             loop_clip(self.clip, self.directory / "all.m3u8", self.kind)
