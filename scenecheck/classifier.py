@@ -23,7 +23,7 @@ from scenecheck.preprocess import tiles as make_tiles
 from scenecheck.types import Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -322,10 +322,12 @@ def _check_shapes(session: Any, card: Card, path: Path) -> None:
             for want, got in zip(shape, got_shape, strict=True)
         )
         if got_kind != kind or not fits:
-            wanted = ["n" if d is None else d for d in shape]
-            raise ModelError(
-                "model-shape", f"{path}: {name}: expected {kind} {wanted}, got {got_kind} {list(got_shape)}"
-            )
+            expected_text, got_text = _shape_text(kind, shape), _shape_text(got_kind, got_shape)
+            raise ModelError("model-shape", f"{path}: {name}: expected {expected_text}, got {got_text}")
+
+
+def _shape_text(kind: str, shape: Sequence[int | str | None]) -> str:
+    return f"{kind} [{', '.join('n' if d is None else str(d) for d in shape)}]"
 
 
 def _short(error: Exception) -> str:
