@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
     from scenecheck.source.base import Watch
 
-_FILM_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,mpeg,h264,hevc,mjpeg,mpjpeg,asf,ogg,ivf,mxf,m4v,dhav"
+_FILM_FORMATS = (
+    *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "mpegts", "avi", "flv", "mpeg"),
+    *("h264", "hevc", "mjpeg", "mpjpeg", "asf", "ogg", "ivf", "mxf", "m4v", "dhav"),
+)
 """Demuxers a file may be read with. None of them opens other files, as playlists and scripts would."""
 
-FILM_OPTIONS = {"format_whitelist": _FILM_FORMATS, "protocol_whitelist": ""}
+FILM_OPTIONS = {"format_whitelist": ",".join(_FILM_FORMATS), "protocol_whitelist": ""}
 
 
 class _PacketLoss(logging.Handler):
