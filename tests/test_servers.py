@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
 
+from tests.servers import gst_process
 from tests.servers.media import luma, read_number
 from tests.servers.rtsp import RtspServer
+from tests.servers.rtsp_cli import main
 from tests.servers.wire import Seen, Wire
 
 if TYPE_CHECKING:
@@ -174,3 +180,46 @@ def test_tls_with_another_name_then_refused(clips: Clips, authority: TestAuthori
         pytest.raises(OSError),
     ):
         frames(server.url("h264"), tls_verify="1", ca_file=str(authority.pem))
+
+
+# By hand
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_command_line_when_started_then_prints_urls_and_ends_on_a_signal(
+    clips: Clips, tmp_path: Path, tls: bool
+) -> None:
+    pem = tmp_path / "ca.pem"
+    command = [sys.executable, "-m", "tests.servers.rtsp", str(clips["h264"])]
+    command += ["--tls", str(pem)] if tls else []
+    root = Path(__file__).resolve().parent.parent
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+    try:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+        assert url.startswith("rtsps://127.0.0.1:" if tls else "rtsp://127.0.0.1:")
+        assert url.endswith(f"/{clips['h264'].stem}")
+        assert numbers(url, 3, **({"tls_verify": "1", "ca_file": str(pem)} if tls else {})) == [0, 1, 2]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_command_line_when_a_clip_is_missing_then_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["no-such.mp4"])
+    assert ended.value.code == 2
+    assert "no such file: no-such.mp4" in capsys.readouterr().err
+
+
+def test_gst_when_no_system_python_then_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gst_process, "SYSTEM_PYTHON", tmp_path / "python3")
+    with (
+        pytest.raises(gst_process.NotInstalledError, match=r"gir1\.2-gst-rtsp-server"),
+        gst_process.GstServer({}, tmp_path),
+    ):
+        pass

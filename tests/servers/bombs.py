@@ -19,14 +19,31 @@ def _deflated_zeros(n_bytes: int) -> bytes:
     return chunk * (n_bytes // _CHUNK_BYTES) + packer.compress(bytes(n_bytes % _CHUNK_BYTES)) + packer.flush()
 
 
+def _crc_of_zeros(n_bytes: int) -> int:
+    """CRC-32 of ``n_bytes`` zeros without touching them: the register times x**(8 n), RFC 1952 §8."""
+    power, square, exponent = 1 << 31, 1 << 30, 8 * n_bytes
+    while exponent:
+        if exponent & 1:
+            power = _times(power, square)
+        square, exponent = _times(square, square), exponent >> 1
+    return _times(power, 0xFFFFFFFF) ^ 0xFFFFFFFF
+
+
+def _times(a: int, b: int) -> int:
+    """Product of two polynomials over GF(2), bits reflected, modulo CRC-32's."""
+    product = 0
+    for bit in range(31, -1, -1):
+        if a >> bit & 1:
+            product ^= b
+        b = (b >> 1) ^ 0xEDB88320 if b & 1 else b >> 1
+    return product
+
+
 @lru_cache
 def gzip_bomb(n_bytes: int = 1 << 29) -> bytes:
     """A valid gzip stream of ``n_bytes`` zeros (512 MB from about 500 kB)."""
-    crc = 0
-    for at in range(0, n_bytes, _CHUNK_BYTES):
-        crc = zlib.crc32(bytes(min(_CHUNK_BYTES, n_bytes - at)), crc)
     head = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x02\xff"
-    return head + _deflated_zeros(n_bytes) + struct.pack("<II", crc, n_bytes & 0xFFFFFFFF)
+    return head + _deflated_zeros(n_bytes) + struct.pack("<II", _crc_of_zeros(n_bytes), n_bytes & 0xFFFFFFFF)
 
 
 @lru_cache

@@ -123,7 +123,7 @@ class Wire:
 
     def _fill(self, enough: Callable[[bytes], bool]) -> str:
         """Read until ``enough(buffer)``; returns "" or why not: silent, closed, reset, open (too much)."""
-        end = time.monotonic() + 4 * self.wait_s
+        end = time.monotonic() + 2 * self.wait_s
         while not enough(self._buffer):
             self._socket.settimeout(self.wait_s)
             try:
