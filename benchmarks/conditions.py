@@ -169,9 +169,8 @@ def main() -> int:
         for path in result["discarded_paths"]:
             print(f"  {path}")
         nothing, defocused = result["nothing_to_see"], result["defocused_caught"]
-        print(
-            f"nothing to see: {nothing['n'] - len(nothing['missed'])} of {nothing['n']} caught {nothing['missed']}"
-        )
+        n_caught = nothing["n"] - len(nothing["missed"])
+        print(f"nothing to see: {n_caught} of {nothing['n']} caught", *nothing["missed"])
         for sigma, share in defocused["share"].items():
             print(f"defocused by {sigma} at 1080p: {share:.0%} of {defocused['n']} caught")
     worst = max(result["discarded"].values(), default=0) / result["stills"]
