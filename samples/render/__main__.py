@@ -4,8 +4,9 @@
     python -m samples.render --assets DIR --out DIR --only junction       one view
     python -m samples.render ... --light DIR                              keep the rendered light and reuse it
 
-Needs Python 3.11, the packages in requirements.txt beside this file (bpy is Blender) and the *.sh3f archives
-of Debian's package sweethome3d-furniture in --assets. The same versions give the same pictures on one machine.
+Needs Python 3.11, the packages in requirements.txt beside this file (bpy is Blender) and, in --assets, the
+*.sh3f archives of Debian's package sweethome3d-furniture. The same versions give the same pictures on one
+machine.
 """
 
 from __future__ import annotations

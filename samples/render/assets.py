@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
+
+import bmesh  # isort: skip  (comes with bpy, which must be there first)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +21,7 @@ CREDITS = {
     "BlendSwap-CC-BY": "{creator} (BlendSwap), CC-BY 3.0",
     "BlendSwap-CC-0": "{creator} (BlendSwap), CC0 1.0",
 }
+_FLIPPED_SHARE = 0.02
 ATTRIBUTION = "ATTRIBUTION.txt"
 _PREAMBLE = """\
 The pictures and clips in this folder were rendered by samples/render. They show 3D models, scaled and
@@ -71,6 +75,7 @@ class Assets:
         _fit(parts, self.size_m(name))
         coll = bpy.data.collections.new("/".join(map(str, key)))
         for part in parts:
+            _unflip(part.data)
             for c in list(part.users_collection):
                 c.objects.unlink(part)
             coll.objects.link(part)
@@ -112,6 +117,22 @@ def _fit(parts: list[bpy.types.Object], size_m: tuple[float, float, float]) -> N
         o.data.vertices.foreach_set("co", co.ravel().astype(np.float32))
         o.matrix_world.identity()
         o.data.update()
+
+
+def _unflip(mesh: bpy.types.Mesh) -> None:
+    # In some models every second triangle is wound the wrong way: smooth shading turns them black.
+    b = bmesh.new()
+    b.from_mesh(mesh)
+    shared = [e for e in b.edges if len(e.link_faces) == 2]
+    flipped = sum(not e.is_contiguous for e in shared)
+    if flipped > _FLIPPED_SHARE * len(shared):
+        bmesh.ops.recalc_face_normals(b, faces=b.faces)
+        b.to_mesh(mesh)
+        if mesh.attributes.get("custom_normal"):
+            mesh.attributes.remove(mesh.attributes["custom_normal"])
+        mesh.polygons.foreach_set("use_smooth", [True] * len(mesh.polygons))
+        mesh.set_sharp_from_angle(angle=math.radians(60))
+    b.free()
 
 
 def _mend(material: bpy.types.Material, folder: Path) -> None:

@@ -68,6 +68,7 @@ def render(name: str, clip: Clip | None, quality: Quality, *, assets_dir: Path, 
     SCENES[name](kit)
     _set_up(quality)
     background = _shoot(work / "light.exr")
+    bpy.context.scene.cycles.samples = max(4, quality.samples // 2)  # moving things may be noisier
     frames = list(_frames(kit, clip, background, work)) if clip else []
     stack = np.array(frames, np.float16).reshape(-1, *background.shape)
     return Light(background.astype(np.float16), stack, tuple(sorted(kit.assets.used)))
