@@ -51,7 +51,8 @@ def main() -> None:
         _say("interrupted")
         code = 130
     except click.ClickException as e:
-        e.show()
+        context = getattr(e, "ctx", None)
+        _say(e.format_message(), f"{context.command_path if context else 'scenecheck'} --help")
         code = UsageError.exit_code
     except click.exceptions.Exit as e:
         code = e.exit_code
