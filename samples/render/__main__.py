@@ -45,7 +45,7 @@ def main() -> None:
         light = _light(view, quality, assets_dir=args.assets, keep=args.light)
         develop(view, light, args.out)
         manifest |= {row["path"]: row for row in rows(view, light.models)}
-        print(f"{view.scene}: {time.monotonic() - begin:.0f} s", flush=True)  # noqa: T201 (a script's progress)
+        print(f"{view.scene}: {time.monotonic() - begin:.0f} s", flush=True)
     write_manifest(args.out, manifest)
     seen = {model for row in manifest.values() for model in row["models"].split()}
     Assets(args.assets, Path()).write_attribution(args.out, seen)

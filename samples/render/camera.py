@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from samples.render import osd_font
 from samples.render.catalogue import FPS, HEIGHT_PX, WIDTH_PX, Look, Osd
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Rgb = npt.NDArray[np.uint8]
 
 _TARGET = {"day": 0.25, "ir": 0.17, "night": 0.10, "rain": 0.22}
 _NOISE = {"day": 0.009, "rain": 0.012, "night": 0.022, "ir": 0.017}
-_STILL_CRF, _CLIP_CRF = 21, 25
+_STILL_CRF, _CLIP_CRF = 21, 22
 
 
 def near_infrared(light: Light) -> Light:
@@ -95,28 +96,26 @@ def sensor(img: Light, look: Look, rng: np.random.Generator) -> Rgb:
 
 
 def overlay(rgb: Rgb, osd: Osd, elapsed_s: float = 0.0) -> Rgb:
-    """Burn in the clock and the camera's name."""
-    clock = (osd.when + dt.timedelta(seconds=elapsed_s)).strftime(osd.clock)
-    face, size, kind = cv2.FONT_HERSHEY_SIMPLEX, 0.5, cv2.LINE_AA
-    if osd.style == "bitmap":
-        face, size, kind = cv2.FONT_HERSHEY_PLAIN, 1.1, cv2.LINE_8
-    rgb = np.ascontiguousarray(rgb)
-    (name_px, _), _ = cv2.getTextSize(osd.name, face, size, 1)
-    (clock_px, height_px), _ = cv2.getTextSize(clock, face, size, 1)
-    top, bottom, right = 20, HEIGHT_PX - 12, WIDTH_PX - 12
+    """Burn in the clock and the camera's name, in capitals."""
+    clock = osd_font.draw((osd.when + dt.timedelta(seconds=elapsed_s)).strftime(osd.clock))
+    name = osd_font.draw(osd.name)
+    top, bottom, left = 9, HEIGHT_PX - 24, 11
     spots = {
-        "outline": ((clock, 8, top, clock_px), (osd.name, right - name_px, bottom, name_px)),
-        "box": ((osd.name, 10, top, name_px), (clock, right - clock_px, bottom, clock_px)),
-        "bitmap": ((clock, right - clock_px, top, clock_px), (osd.name, 12, bottom, name_px)),
+        "outline": ((clock, left, top), (name, WIDTH_PX - left - name.shape[1], bottom)),
+        "box": ((name, left, top), (clock, WIDTH_PX - left - clock.shape[1], bottom)),
+        "bitmap": ((clock, WIDTH_PX - left - clock.shape[1], top), (name, left, bottom)),
     }[osd.style]
-    for text, x, y, width_px in spots:
-        if osd.style == "box":
-            patch = rgb[y - height_px - 5 : y + 6, x - 5 : x + width_px + 5]
-            patch[:] = (patch * 0.4).astype(np.uint8)
-        else:
-            cv2.putText(rgb, text, (x, y), face, size, (0, 0, 0), 3, kind)
-        cv2.putText(rgb, text, (x, y), face, size, (255, 255, 255), 1, kind)
-    return rgb
+    img = rgb.astype(np.float32)
+    for text, x, y in spots:
+        ink = np.pad(text, 4)  # room for the frame or the outline
+        if osd.style != "bitmap":
+            ink = np.minimum(1.25 * cv2.GaussianBlur(ink, (0, 0), 0.6), 1)
+        frame = np.full_like(ink, 0.6) if osd.style == "box" else cv2.dilate(ink, np.ones((3, 3), np.uint8))
+        h, w = ink.shape
+        patch = img[y - 4 : y - 4 + h, x - 4 : x - 4 + w]
+        patch *= (1 - frame)[..., None]
+        patch += (255 - patch) * ink[..., None]
+    return (img + 0.5).astype(np.uint8)
 
 
 def shot(light: Light, look: Look, *, key: float, barrel: float, rng: np.random.Generator) -> Rgb:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PAD_PX = 16
-_BEAM_M = 8.0
+_BEAM_M = 14.0
 _STRIDE_M = 0.7
 
 Box = tuple[int, int, int, int]

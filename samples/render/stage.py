@@ -42,7 +42,7 @@ class Stage:
     """One scene under construction, random choices from its own seeded `rng`."""
 
     def __init__(self, assets: Assets, seed: int) -> None:
-        self.assets, self.rng = assets, random.Random(seed)  # noqa: S311 (no secret)
+        self.assets, self.rng = assets, random.Random(seed)
         self.movers: list[Mover] = []
         self._materials: dict[Surface, bpy.types.Material] = {}
 
