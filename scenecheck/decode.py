@@ -115,6 +115,7 @@ class _Units:
     ) -> None:
         self._time_base = float(stream.time_base or 0)
         self._frame_s = 1 / float(stream.average_rate) if stream.average_rate else 1 / 25
+        self._may_be_sliced = stream.codec_context.name in {"h264", "hevc"}
         self._n_lost, self._clock = n_lost, clock
         self._start_s = clock() if clock is not None else 0.0
         self._lost_before = n_lost()
@@ -126,18 +127,23 @@ class _Units:
     def add(self, packet: Packet) -> _Unit | None:
         """Take one packet; return the unit that it shows to be complete."""
         current = self._open
-        if (
-            current is not None
-            and packet.pts == current.pts
-            and packet.is_keyframe == current.is_key
-            and (packet.pts is not None or packet.is_keyframe)
-            and len(current.parts) < MAX_SLICES
-        ):
+        if current is not None and self._continues(current, packet):
             current.parts.append(bytes(packet))
+            current.pts = packet.pts if current.pts is None else current.pts
             return None
         done = self.end()
         self._open = _Unit(self._time_of(packet), packet.pts, packet.is_keyframe, [bytes(packet)])
         return done
+
+    def _continues(self, unit: _Unit, packet: Packet) -> bool:
+        """Whether the packet is one more part of the same picture."""
+        if packet.is_keyframe != unit.is_key or len(unit.parts) >= MAX_SLICES:
+            return False
+        if unit.pts is None:
+            # The first packet of a live stream has no time; its other slices have. Taking the next keyframe
+            # of an all-intra stream along costs nothing: the first picture is what counts.
+            return self._may_be_sliced and unit.is_key
+        return packet.pts == unit.pts
 
     def end(self) -> _Unit | None:
         unit, self._open = self._open, None

@@ -56,7 +56,7 @@ class Judgement:
     total_s: float
 
 
-class _Looker:
+class Looker:
     """Collects sightings frame by frame; remembers the last tile (frozen?) and the most telling one."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -98,7 +98,7 @@ def look(source: Source, classifier: Classifier, *, frames: int = 5) -> Judgemen
     stands if it was certain before. Raises ModelError when the classifier fails.
     """
     started_s = time.monotonic()
-    looker, error = _Looker(classifier), None
+    looker, error = Looker(classifier), None
     verdict = looker.verdict()
     with source:
         try:

@@ -152,6 +152,16 @@ def test_tile_of_a_decoded_frame_is_close_to_ffmpegs_own_rgb(clips: Clips, prese
     assert np.abs(tile - reference).mean() < 3.0
 
 
+class Codec:
+    name = "h264"
+
+
+class Stream:
+    """The fields of a stream that joining looks at."""
+
+    time_base, average_rate, codec_context = 1 / 90_000, 25, Codec
+
+
 class FakePacket:
     """The fields of a packet that joining looks at."""
 
@@ -168,9 +178,6 @@ class FakePacket:
 def test_times_never_run_away_whatever_the_camera_stamps(stamps: list[tuple[int, bool]]) -> None:
     from scenecheck.decode import _Units
 
-    class Stream:
-        time_base, average_rate = 1 / 90_000, 25
-
     units = _Units(Stream())  # type: ignore[arg-type]
     done = [units.add(FakePacket(pts, b"x", key)) for pts, key in stamps] + [units.end()]  # type: ignore[arg-type]
     times = [u.t_s for u in done if u is not None]
@@ -180,12 +187,14 @@ def test_times_never_run_away_whatever_the_camera_stamps(stamps: list[tuple[int,
 def test_access_units_of_equal_time_stamps_are_joined_and_never_without_end() -> None:
     from scenecheck.decode import MAX_SLICES, _Units
 
-    class Stream:
-        time_base, average_rate = 1 / 90_000, 25
-
     units = _Units(Stream())  # type: ignore[arg-type]
     packets = [FakePacket(0, b"a", True), FakePacket(0, b"b", True), FakePacket(3600, b"c", False)]
     done = [u for p in packets if (u := units.add(p))]  # type: ignore[arg-type]
+    assert [u.data for u in done] == [b"ab"]
+    # A live stream's first packet carries no time, the further slices of its picture do.
+    first = [FakePacket(None, b"a", True), FakePacket(0, b"b", True), FakePacket(3600, b"c", False)]
+    units = _Units(Stream())  # type: ignore[arg-type]
+    done = [u for p in first if (u := units.add(p))]  # type: ignore[arg-type]
     assert [u.data for u in done] == [b"ab"]
     standing = _Units(Stream())  # type: ignore[arg-type]
     sizes = [len(u.parts) for _ in range(1000) if (u := standing.add(FakePacket(5, b"x", True)))]  # type: ignore[arg-type]

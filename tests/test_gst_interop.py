@@ -9,6 +9,7 @@ import av
 import pytest
 
 from tests.servers.media import luma, read_number
+from tests.test_source import watch
 
 if TYPE_CHECKING:
     from tests.conftest import TestAuthority
@@ -71,3 +72,32 @@ def test_parameter_sets_before_each_slice_then_the_keyframe_comes_in_pieces(gst_
     assert len(set(times)) < len(times), times
     repeated = [packet for packet in packets if times.count(packet.dts) > 1]
     assert any(packet.is_keyframe for packet in repeated)
+
+
+# -- scenecheck itself against it --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("clip", ["h264", "h264-slices", "hevc"])
+def test_source_reads_keyframes_whole(gst_server: GstServer, clip: str, transport: str) -> None:
+    seen = watch(gst_server.url(clip), transport=transport)
+    assert (seen.code, seen.numbers) == (None, [0, 25])
+    assert not any(frame.is_damaged for frame in seen.frames)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_source_answers_digest_and_tells_wrong_passwords(gst_server: GstServer, transport: str) -> None:
+    good = gst_server.url("h264", "digest", user=gst_server.user, password=gst_server.password)
+    assert watch(good, n=1, transport=transport).numbers == [0]
+    bad = gst_server.url("h264", "digest", user=gst_server.user, password="canary")
+    seen = watch(bad, transport=transport)
+    assert seen.code == "auth-failed"
+    assert "canary" not in repr(seen.error)
+    assert watch(gst_server.url("no-such-stream")).code == "not-found"
+
+
+def test_source_verifies_tls(gst_server: GstServer, authority: TestAuthority) -> None:
+    url = gst_server.url("h264", "tls")
+    assert watch(url).code == "tls-untrusted"
+    assert watch(url, n=1, tls_ca=authority.pem).numbers == [0]
+    assert watch(url, n=1, insecure=True).numbers == [0]
