@@ -5,6 +5,8 @@ from __future__ import annotations
 from samples.render.kit import Kit, scene
 from samples.render.stage import Mover
 
+_GARMENTS = ((0.5, 0.1, 0.1), (0.1, 0.14, 0.3), (0.7, 0.68, 0.6), (0.12, 0.12, 0.13), (0.2, 0.35, 0.2))
+
 
 def _bedroom(k: Kit, *, night: bool) -> None:
     w, d, h = 3.6, 4.3, 2.85
@@ -163,18 +165,9 @@ def kost_room(k: Kit) -> None:
         )
     k.put("verticalShelves", w - 0.22, 2.1, rot=-90)
     k.put("clothes-rack", 0.3, 1.15, rot=90)
-    for i, color in enumerate(
-        ((0.5, 0.1, 0.1), (0.1, 0.14, 0.3), (0.7, 0.68, 0.6), (0.12, 0.12, 0.13), (0.2, 0.35, 0.2))
-    ):
-        k.drape(
-            0.3,
-            0.85 + 0.13 * i,
-            1.2 - 0.72 - 0.04 * (i % 3),
-            0.44,
-            0.72 + 0.04 * (i % 3),
-            k.mat(color, 0.95),
-            folds=2,
-        )
+    for i, color in enumerate(_GARMENTS):
+        hem = 0.04 * (i % 3)
+        k.drape(0.3, 0.85 + 0.13 * i, 0.48 - hem, 0.44, 0.72 + hem, k.mat(color, 0.95), folds=2)
     k.put("frame1", 0.03, 2.5, 90, z=1.6, scale=1.4)
     k.put("laptop", w - 0.35, 1.0, -90, z=0.45)
     k.put("suitcase", 2.5, d - 0.35, 20, scale=0.8)

@@ -5,6 +5,15 @@ from __future__ import annotations
 from samples.render.kit import Kit, scene
 from samples.render.stage import Mover
 
+_BRIGHT = (
+    (0.35, 0.6, 0.62),
+    (0.75, 0.66, 0.35),
+    (0.7, 0.45, 0.4),
+    (0.72, 0.7, 0.66),
+    (0.4, 0.6, 0.4),
+    (0.62, 0.56, 0.7),
+)
+
 
 def _junction(k: Kit, *, night: bool) -> None:
     lit, lamp = (0.45, ((1, 0.78, 0.5), 900)) if night else (0, ((1, 0.95, 0.85), 0))
@@ -63,55 +72,28 @@ def junction(k: Kit) -> None:
     _junction(k, night=False)
 
 
+def _alley_house(k: Kit, y: float, side: int) -> None:
+    color = k.rng.choice(_BRIGHT)
+    x = side * (5.2 + k.rng.uniform(0, 0.4))
+    k.building(x, y, 6.2, 6, k.rng.choice((1, 1, 2)), rot=-90 * side, color=color, shop=False, h=3)
+    if k.rng.random() < 0.7:
+        wall = k.mat(tuple(v * 0.9 for v in color), 0.9, dirt=0.5)
+        k.box(side * 1.55, y - 1.5, 0, 0.12, 3.2, 1.1, wall)
+    for _ in range(3):
+        at = (side * 1.3, y + k.rng.uniform(-3, 3))
+        k.cyl(*at, 0, 0.16, 0.28, k.mat((0.45, 0.2, 0.12)), n=12, top=0.2)
+        plant = k.rng.choice(("ficus", "plant", "augalas"))
+        k.put(plant, *at, k.rng.uniform(0, 360), z=0.24, scale=0.8)
+
+
 @scene
 def kampung_alley(k: Kit) -> None:
     """A narrow alley between low houses, no car gets in."""
     k.ground(k.paving((0.42, 0.40, 0.36), 0.21))
     k.box(0, 0, -0.02, 1.9, 90, 0.04, k.mat((0.38, 0.37, 0.35), 0.85, dirt=0.5))
     for i in range(6):
-        for s in (-1, 1):
-            col = k.rng.choice(
-                [
-                    (0.35, 0.6, 0.62),
-                    (0.75, 0.66, 0.35),
-                    (0.7, 0.45, 0.4),
-                    (0.72, 0.7, 0.66),
-                    (0.4, 0.6, 0.4),
-                    (0.62, 0.56, 0.7),
-                ]
-            )
-            k.building(
-                s * (5.2 + k.rng.uniform(0, 0.4)),
-                i * 6.6,
-                6.2,
-                6,
-                k.rng.choice((1, 1, 2)),
-                rot=-90 * s,
-                color=col,
-                shop=False,
-                h=3,
-            )
-            if k.rng.random() < 0.7:
-                k.box(
-                    s * 1.55,
-                    i * 6.6 - 1.5,
-                    0,
-                    0.12,
-                    3.2,
-                    1.1,
-                    k.mat(tuple(v * 0.9 for v in col), 0.9, dirt=0.5),
-                )
-            for _ in range(3):
-                y = i * 6.6 + k.rng.uniform(-3, 3)
-                k.cyl(s * 1.3, y, 0, 0.16, 0.28, k.mat((0.45, 0.2, 0.12), 0.8), n=12, top=0.2)
-                k.put(
-                    k.rng.choice(("ficus", "plant", "augalas")),
-                    s * 1.3,
-                    y,
-                    k.rng.uniform(0, 360),
-                    z=0.24,
-                    scale=0.8,
-                )
+        for side in (-1, 1):
+            _alley_house(k, i * 6.6, side)
     for y in (5, 18, 31):
         k.pole(1.45, y, 6.5, cables=[(-1.4, y + 13, 6.2), (1.45, y + 13, 6.5)])
     for x, y, r, t in (
