@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_BATCH = 32
-"""Tiles given to the runtime at once: more is no faster (FACTS: 11 ms a tile from 1 to 32) and only
+"""Tiles given to the runtime at once: more is no faster (`benchmarks.inference`) and only
 takes memory, which a caller's list must not decide."""
 
 MAX_DEFAULT_THREADS = 4
@@ -135,7 +135,8 @@ class Classifier:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # Spinning threads triple the CPU a camera costs and slow neighbours down (FACTS-model §3).
+        # Spinning threads triple the CPU a camera costs and slow neighbours down
+        # (`benchmarks.inference` measures both).
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = 4  # errors arrive as exceptions; a library prints nothing
