@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from scenecheck.errors import RefusedError, SourceError, StreamError, UnreachableError, UsageError
+from scenecheck.errors import (
+    ContentError,
+    RefusedError,
+    SourceError,
+    StreamError,
+    UnreachableError,
+    UsageError,
+)
 from scenecheck.redact import Address
 from scenecheck.source import Source, SourceOptions, open_source
 from scenecheck.source.base import Watch
@@ -136,8 +143,8 @@ def test_folder_with_one_good_picture_gives_that(samples_dir: Path, tmp_path: Pa
     assert (len(seen.frames), seen.code) == (1, None)
 
 
-def bad_files(folder: Path, samples: Path) -> Iterator[tuple[Path, str]]:
-    jpeg, film = (samples / "junction-1.jpg").read_bytes(), (samples / "junction-1.mp4").read_bytes()
+def bad_files(folder: Path, samples: Path, clips: Clips) -> Iterator[tuple[Path, str]]:
+    jpeg, film = (samples / "junction-1.jpg").read_bytes(), clips["h264"].read_bytes()  # its index comes last
     contents = {
         "text.mp4": (b"this is a text\n" * 100, "not-a-film"),
         "empty.jpg": (b"", "empty"),
@@ -158,11 +165,34 @@ def bad_files(folder: Path, samples: Path) -> Iterator[tuple[Path, str]]:
     yield folder / "nothing", "no-pictures"
 
 
-def test_files_that_are_no_film_and_no_picture_say_so_at_once(samples_dir: Path, tmp_path: Path) -> None:
-    for path, code in bad_files(tmp_path, samples_dir):
+def test_files_that_are_no_film_and_no_picture_say_so_at_once(
+    samples_dir: Path, clips: Clips, tmp_path: Path
+) -> None:
+    for path, code in bad_files(tmp_path, samples_dir, clips):
         seen = watch(path)
         assert (path.name, seen.code, seen.frames) == (path.name, code, [])
         assert seen.seconds < 1.0
+
+
+def test_film_cut_off_in_the_middle_gives_its_whole_frames_only(clips: Clips, tmp_path: Path) -> None:
+    import av
+
+    whole = tmp_path / "whole.mp4"
+    with (
+        av.open(str(clips["h264"])) as container,
+        av.open(str(whole), "w", options={"movflags": "faststart"}) as out,
+    ):
+        stream = container.streams.video[0]
+        target = out.add_stream_from_template(stream)
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                packet.stream = target
+                out.mux(packet)
+    data = whole.read_bytes()
+    (tmp_path / "half.mp4").write_bytes(data[: len(data) * 6 // 10])
+    seen = watch(tmp_path / "half.mp4", n=99, frames=8)
+    assert seen.frames
+    assert None not in [n for n, f in zip(seen.numbers, seen.frames, strict=True) if not f.is_damaged]
 
 
 # -- RTSP --------------------------------------------------------------------------------------------
@@ -429,6 +459,17 @@ def test_a_reader_that_hangs_in_a_phase_ends_with_that_phases_error(
     finally:
         release.set()
     assert caught.value.code == code
+
+
+def test_a_source_that_ended_or_failed_says_so_again_when_asked_again(clips: Clips, tmp_path: Path) -> None:
+    with open_source(clips["h264"]) as source:
+        assert list(source)
+        assert list(source) == []
+    (tmp_path / "x.mp4").write_bytes(b"text")
+    with open_source(tmp_path / "x.mp4") as source:
+        for _ in range(2):
+            with pytest.raises(ContentError):
+                next(source)
 
 
 def test_a_slow_caller_is_not_mistaken_for_a_stalled_camera(clips: Clips) -> None:

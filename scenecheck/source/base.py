@@ -185,6 +185,7 @@ class Source:
         self._queue: queue.Queue[Frame | _Failed | _Ended] = queue.Queue(QUEUE_FRAMES)
         self._watch: Watch | None = None
         self._thread: threading.Thread | None = None
+        self._last: _Failed | _Ended | None = None
 
     @property
     def open_s(self) -> float | None:
@@ -221,14 +222,15 @@ class Source:
         return self
 
     def __next__(self) -> Frame:
-        item = self._wait()
+        item = self._last or self._wait()
+        if not isinstance(item, _Failed | _Ended):
+            if self.first_frame_s is None and self._watch is not None:
+                self.first_frame_s = item.arrived_s - self._watch.started_s
+            return item
+        self._last = item  # asked again, it answers the same
         if isinstance(item, _Failed):
             raise item.error from item.error.__cause__
-        if isinstance(item, _Ended):
-            raise StopIteration
-        if self.first_frame_s is None and self._watch is not None:
-            self.first_frame_s = item.arrived_s - self._watch.started_s
-        return item
+        raise StopIteration
 
     def _wait(self) -> Frame | _Failed | _Ended:
         watch = self._watch
