@@ -55,7 +55,7 @@ EXPECTED: dict[str, str | tuple[str, ...] | None] = {
     "huge-content-length": ("open-timeout", "stream-stalled", "too-large"),
     "endless-body": ("open-timeout", "too-large"),
     "endless-chunks": "not-a-picture",
-    "drip-body": "open-timeout",
+    "drip-body": ("open-timeout", "stream-stalled"),
     "stall-body": ("stream-stalled", "open-timeout"),
     "close-body": "stream-ended",
     "reset-body": "stream-ended",
