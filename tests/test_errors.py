@@ -10,7 +10,9 @@ import pytest
 from scenecheck import errors
 
 CLASSES = [
-    c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.ScenecheckError) and c.advice
+    c
+    for c in vars(errors).values()
+    if isinstance(c, type) and issubclass(c, errors.ScenecheckError) and c.advice
 ]
 CODES = [(c, code) for c in CLASSES for code in c.advice]
 
