@@ -245,7 +245,8 @@ class Source:
                 return self._queue.get(timeout=max(left_s, 0.001))
             except queue.Empty:
                 if watch.remaining_s() <= 0.0:
-                    raise self._deadline_error(phase, limit_s) from None
+                    # The phase it is in by now; it may have moved on while we waited.
+                    raise self._deadline_error(watch.phase, watch.limit_s(watch.phase)) from None
                 if (watch.phase, watch.since_s) == (phase, since_s) and phase_left_s <= left_s:
                     raise self._timeout(phase, limit_s) from None
 
