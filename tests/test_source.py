@@ -317,7 +317,9 @@ def test_rtsp_size_change_is_followed(rtsp_server: RtspServer) -> None:
         ("no-keyframe", {"first-frame-timeout"}),
     ],
 )
-def test_rtsp_one_deadline_stands_over_all_phases(rtsp_server: RtspServer, fault: str, codes: set[str]) -> None:
+def test_rtsp_one_deadline_stands_over_all_phases(
+    rtsp_server: RtspServer, fault: str, codes: set[str]
+) -> None:
     long = {"connect_s": 30.0, "open_s": 30.0, "first_frame_s": 30.0, "read_s": 30.0}
     seen = watch(rtsp_server.url("h264", fault), n=99, deadline_s=1.5, **long)
     assert seen.code in codes
