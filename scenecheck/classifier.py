@@ -19,6 +19,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from scenecheck.card import Card, card_path, load_card, read_pinned
 from scenecheck.errors import ContentError, ModelError, UsageError
 from scenecheck.pictures import decode_picture
+from scenecheck.precision import PRECISIONS, disagreement, has_vnni, int8_card_path
 from scenecheck.preprocess import tiles as make_tiles
 from scenecheck.types import Scores
 
@@ -109,39 +110,65 @@ class Classifier:
     ``provider`` one of `available_providers`; ``threads`` as many as there are CPUs, at most four,
     unless told. Raises ModelError when model, card and runtime disagree, UsageError for a provider
     that is not there. `score` may be called from several threads.
+
+    ``precision`` "int8" takes the quantised model beside the fp32 one (`int8_card_path`), but only if it
+    gives fp32's known answers on this host too; otherwise fp32 is loaded, a warning logged, and
+    ``fallback`` says why. ``precision`` is then what was loaded.
     """
 
     def __init__(
-        self, model: Path | None = None, *, provider: str = "cpu", threads: int | None = None
+        self,
+        model: Path | None = None,
+        *,
+        provider: str = "cpu",
+        threads: int | None = None,
+        precision: str = "fp32",
     ) -> None:
+        if precision not in PRECISIONS:
+            raise UsageError("bad-option", f"precision: expected {' or '.join(PRECISIONS)}, got {precision}")
         if threads is not None and threads < 1:
             raise UsageError("bad-option", f"threads: expected at least 1, got {threads}")
         execution_provider = _execution_provider(provider)
         self.provider = provider.lower()
         self.threads = threads or min(available_cpus(), MAX_DEFAULT_THREADS)
-        self.path = card_path(model)
-        self.card: Card = load_card(self.path)
-        self.model_path = self.path.parent / self.card.file
-        if model is not None and model.suffix.lower() == ".onnx" and model.name != self.card.file:
-            raise ModelError("model-card", f"{self.path}: file is {self.card.file}, not {model.name}")
+        path = card_path(model)
+        self.fallback: str | None = None
+        """Why int8 was asked for and not taken."""
+        if precision == "int8":
+            self.fallback = self._try_int8(path, execution_provider)
+        if precision == "fp32" or self.fallback is not None:
+            self._load(path, execution_provider, named=model)
+        if self.fallback is not None:
+            _log.warning("int8 is not used here, fp32 is: %s", self.fallback)
+        self.precision = str((self.card.model_extra or {}).get("precision", "fp32"))
+        _log.info("%s %s on %s, %d threads", self.card.name, self.card.version, self.provider, self.threads)
+
+    def _load(self, path: Path, execution_provider: str, *, named: Path | None = None) -> None:
+        self.path = path
+        self.card: Card = load_card(path)
+        self.model_path = path.parent / self.card.file
+        if named is not None and named.suffix.lower() == ".onnx" and named.name != self.card.file:
+            raise ModelError("model-card", f"{path}: file is {self.card.file}, not {named.name}")
         self._session: Any = self._open(execution_provider)
         _check_shapes(self._session, self.card, self.model_path)
         self.worst_answer = self._check_known_answers()
         """Largest difference of a logit to the card's known answers."""
-        _log.info("%s %s on %s, %d threads", self.card.name, self.card.version, self.provider, self.threads)
+
+    def _try_int8(self, fp32_path: Path, execution_provider: str) -> str | None:
+        """Load the int8 model beside a card; None, or why it must not be used on this host."""
+        fp32, path = load_card(fp32_path), int8_card_path(fp32_path)
+        try:
+            self._load(path, execution_provider)
+        except ModelError as e:
+            return str(e)
+        return disagreement(self.card, fp32, self._p_known)
 
     def _open(self, execution_provider: str) -> Any:
         data = read_pinned(self.model_path, self.card.sha256)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # Spinning threads triple the CPU a camera costs and slow neighbours down
-        # (`benchmarks.inference` measures both).
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        options.log_severity_level = 4  # errors arrive as exceptions; a library prints nothing
         try:
-            session = ort.InferenceSession(data, options, providers=[execution_provider])
+            session = ort.InferenceSession(
+                data, session_options(self.threads), providers=[execution_provider]
+            )
         except Exception as e:
             raise ModelError("model-broken", f"{self.model_path}: it does not load: {_short(e)}") from e
         if session.get_providers()[0] != execution_provider:
@@ -168,7 +195,10 @@ class Classifier:
         for tile, answer in zip(batch, known.answers, strict=True):
             if tile_sha256(tile) != answer.tile_sha256:
                 raise ModelError("model-hash", f"{path}: the tile of {answer.name} is not the card's")
-        logits = self.score(batch).logits
+        scores = self.score(batch)
+        hashes = (a.tile_sha256 for a in known.answers)
+        self._p_known = dict(zip(hashes, scores.p_indoor.tolist(), strict=True))
+        logits = scores.logits
         return max(
             _compare(logits[i], a.logits, known.tolerance_logit, f"{self.model_path}: {a.name}")
             for i, a in enumerate(known.answers)
@@ -229,6 +259,21 @@ class Classifier:
         self.close()
 
 
+def session_options(threads: int) -> Any:
+    """ONNX Runtime's options for every session of the product."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads triple the CPU a camera costs and slow neighbours down
+    # (`benchmarks.inference` measures both).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # Without VNNI x86 saturates on uint8 x int8; this makes the weights uint8, exact but half as fast.
+    options.add_session_config_entry("session.x64quantprecision", "0" if has_vnni() else "1")
+    options.log_severity_level = 4  # errors arrive as exceptions; a library prints nothing
+    return options
+
+
 def heat_map(scores: Scores) -> NDArray[np.float32]:
     """Where an interior was seen: class-activation map of indoor minus street, ``float32 [N, h, w]``.
 
@@ -248,13 +293,16 @@ def verify(
     samples: Path | None = None,
     provider: str = "cpu",
     threads: int | None = None,
+    precision: str = "fp32",
 ) -> Iterator[str]:
     """Check everything a card claims; yields a sentence for each claim that holds.
 
     ``samples`` is a folder with the card's sample pictures: each goes the whole way from its bytes.
     Raises ModelError at the first claim that does not hold.
     """
-    with Classifier(model, provider=provider, threads=threads) as classifier:
+    with Classifier(model, provider=provider, threads=threads, precision=precision) as classifier:
+        if classifier.fallback is not None:
+            raise ModelError("model-answers", f"int8 is not used here: {classifier.fallback}")
         card, known = classifier.card, classifier.card.known_answers
         yield f"card: {classifier.path}: {card.name} {card.version}"
         yield f"hash: {card.file} has SHA-256 {card.sha256}"

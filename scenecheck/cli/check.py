@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scenecheck.cli.options import addressed, model_options, password, source_options, source_settings
+from scenecheck.cli.options import (
+    addressed,
+    model_options,
+    password,
+    source_options,
+    source_settings,
+    tell_fallback,
+)
 from scenecheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +42,7 @@ def check(
     model_path: Path | None,
     provider: str,
     threads: int | None,
+    precision: str,
     user: str | None,
     password_env: str | None,
     password_file: Path | None,
@@ -65,7 +73,8 @@ def check(
     from scenecheck.pipeline import look
 
     judgements: list[Judgement] = []
-    with Classifier(model_path, provider=provider, threads=threads) as classifier:
+    with Classifier(model_path, provider=provider, threads=threads, precision=precision) as classifier:
+        tell_fallback(classifier)
         for source in opened:
             with output.waiting(source.name, quiet=as_json):
                 judgement = look(source, classifier, frames=frames)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scenecheck.cli.options import model_options
+from scenecheck.cli.options import model_options, tell_fallback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def model() -> None:
 @model.command(short_help="Name, data, thresholds and figures of the model.")
 @click.option("--json", "as_json", is_flag=True, help="The whole card as JSON.")
 @model_options
-def info(as_json: bool, model_path: Path | None, provider: str, threads: int | None) -> int:
+def info(as_json: bool, model_path: Path | None, provider: str, threads: int | None, precision: str) -> int:
     """Show the model's card, and the runtime that would judge with it here.
 
     \b
@@ -30,13 +30,15 @@ def info(as_json: bool, model_path: Path | None, provider: str, threads: int | N
     """
     from scenecheck.classifier import Classifier, available_providers
 
-    with Classifier(model_path, provider=provider, threads=threads) as classifier:
+    with Classifier(model_path, provider=provider, threads=threads, precision=precision) as classifier:
+        tell_fallback(classifier)
         card = classifier.card
         if as_json:
             click.echo(card.model_dump_json(indent=2, by_alias=True))
             return 0
         rows = {
             "model": f"{card.name} {card.version}",
+            "precision": classifier.precision,
             "sha256": card.sha256,
             "tile": f"{card.input.width}x{card.input.height} {card.input.colour}, {card.input.geometry}",
             "street": f"at most {card.thresholds.street_below:.1%} indoor",
@@ -57,7 +59,9 @@ def info(as_json: bool, model_path: Path | None, provider: str, threads: int | N
     "--samples", type=click.Path(file_okay=False), help="Also judge the sample pictures of this folder."
 )
 @model_options
-def verify(samples: str | None, model_path: Path | None, provider: str, threads: int | None) -> int:
+def verify(
+    samples: str | None, model_path: Path | None, provider: str, threads: int | None, precision: str
+) -> int:
     """Check that model, card, preprocessing and runtime still agree: exit 0, or 4 and what is off.
 
     \b
@@ -69,7 +73,11 @@ def verify(samples: str | None, model_path: Path | None, provider: str, threads:
     from scenecheck.classifier import verify as run
 
     for line in run(
-        model_path, samples=PathType(samples) if samples else None, provider=provider, threads=threads
+        model_path,
+        samples=PathType(samples) if samples else None,
+        provider=provider,
+        threads=threads,
+        precision=precision,
     ):
         click.echo(f"ok  {line}")
     return 0

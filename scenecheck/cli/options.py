@@ -13,6 +13,7 @@ from scenecheck.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scenecheck.classifier import Classifier
     from scenecheck.redact import Address
     from scenecheck.source import SourceOptions
 
@@ -35,7 +36,7 @@ class Seconds(click.ParamType[float]):
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --model, --provider and --threads."""
+    """Add --model, --precision, --provider and --threads."""
     for option in (
         click.option(
             "--threads", type=click.IntRange(1, 256), help="Inference threads.  [default: the CPUs there are]"
@@ -47,6 +48,13 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="ONNX Runtime provider: cpu, cuda, openvino, …",
         ),
         click.option(
+            "--precision",
+            type=click.Choice(["fp32", "int8"]),
+            default="fp32",
+            show_default=True,
+            help="int8 is faster where the CPU has VNNI; taken only if it agrees with fp32 on this host.",
+        ),
+        click.option(
             "--model",
             "model_path",
             type=click.Path(path_type=Path),
@@ -55,6 +63,12 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def tell_fallback(classifier: Classifier) -> None:
+    """One notice on stderr when int8 was asked for and fp32 judges."""
+    if classifier.fallback is not None:
+        click.echo(f"scenecheck: --precision int8: using fp32 instead: {classifier.fallback}", err=True)
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
