@@ -187,6 +187,10 @@ def pairs(maker: Maker) -> list[Pair]:
         real = "as labelled" if camera in NOT_FIXED else "stills"
         found += [Pair(real, camera, camera, True, False, p) for p in itertools.combinations(at[camera], 2)]
         found += _simulated(maker, camera, pictures, rng)
+        if camera not in NOT_FIXED and len(pictures) > 2:
+            for k, left_out in enumerate(at[camera]):
+                rest = view.merge([v for j, v in enumerate(at[camera]) if j != k])
+                found.append(Pair("merged reference", camera, camera, True, False, (rest, left_out)))
     for row in csv.DictReader((DATA / "clips.csv").open()):
         if row["group"] not in NOT_FIXED:
             views = maker.views(clip_frames(DATA / row["path"]))
@@ -276,7 +280,7 @@ def figures(found: list[Pair], maker: Maker, *, coarse: bool, odd: bool = True) 
         start = time.thread_time()
         compared.append((pair, compare(*pair.views)))
         ms["same" if pair.is_same else "moved"].append((time.thread_time() - start) * 1e3)
-    real = {"stills", "clips"}
+    real = {"stills", "clips", "merged reference"}
     same = [(p.camera, c.score) for p, c in compared if p.kind in real]
     labelled = same + [(p.camera, c.score) for p, c in compared if p.kind == "as labelled"]
     others = [(p.camera, c.score) for p, c in compared if p.camera != p.other]

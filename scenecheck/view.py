@@ -43,8 +43,11 @@ SURE_SCORE = 0.95
 """Probability from which a same view may outvote the classifier's own `indoor`."""
 MAX_SHIFT = 0.12
 """Share of width and height that a sagging mast or a digital zoom off the middle may move a same view."""
-MIN_TEXTURE = 0.06
+MIN_TEXTURE = 0.03
 """Mean strength of the field (0..1) below which a picture shows too little to be compared: fog, black."""
+MIN_AGREEING = 12
+"""Of 144 parts of the picture, those that must agree: a few lamps in the dark fit any few lamps (up to 10
+parts), while the same harbour by night and by day agreed in 13 and more, ordinary views in 30 and more."""
 STRICT_ODDS = 4.0
 """A moved view must be this many times less likely indoor than `street_below` asks for."""
 STRICT_FRAMES = 4
@@ -59,8 +62,8 @@ _PAD = (60, 100)  # FFT periods: shifts up to half a picture stay unambiguous
 _WHITEN = 0.8  # of the spectrum: 1 would raise the noise of blurred pictures, 0 lets big shapes decide
 _NEAR = ((1.0, 0.0), (0.9, 0.0), (0.8, 0.0), (1.12, 0.0), (1.25, 0.0), (1.0, -3.0), (1.0, 3.0))
 _FAR = ((0.55, 0.0), (0.67, 0.0), (1.5, 0.0), (1.8, 0.0), (1.0, -7.0), (1.0, 7.0), (1.0, -12.0), (1.0, 12.0))
-_WEIGHTS = (-7.64, 3.64)  # of 1 and log(peak): logistic regression by `python -m benchmarks.view --fit`
-_WEIGHTS_COARSE = (-14.77, 4.48)
+_WEIGHTS = (-7.73, 3.67)  # of 1 and log(peak): logistic regression by `python -m benchmarks.view --fit`
+_WEIGHTS_COARSE = (-14.93, 4.52)
 _RIVAL_POWER = 4  # an alignment out of bounds that fits better speaks against the best one within
 _ALIEN_COSINE = 0.3  # same views stay above it but for heavy infrared noise or a hidden third; others seldom
 _ALIEN_WEIGHT = 8.0  # a cosine of 0 asks for twice the peak, by choice, not by fit
@@ -90,20 +93,15 @@ class View:
 
     def __post_init__(self) -> None:
         least, most = (0, 0) if self.field.shape[1:] == COARSE_GRID else (1, MAX_EMBEDDING)
-        if self.embedding.ndim != 1 or not least <= len(self.embedding) <= most:
-            raise ValueError(
-                f"view: expected an embedding [{least}..{most}], got {list(self.embedding.shape)}"
-            )
+        n, shape = len(self.embedding), list(self.field.shape)
+        if self.embedding.ndim != 1 or not least <= n <= most:
+            raise ValueError(f"view: expected an embedding [{least}..{most}], got [{n}]")
         if self.field.shape not in ((2, *GRID), (2, *COARSE_GRID)):
-            raise ValueError(
-                f"view: expected a field of {GRID} or {COARSE_GRID}, got {list(self.field.shape)}"
-            )
+            raise ValueError(f"view: expected a field of {GRID} or {COARSE_GRID}, got {shape}")
         if self.embedding.dtype != np.int8 or self.field.dtype != np.int8:
             raise ValueError(f"view: expected int8, got {self.embedding.dtype} and {self.field.dtype}")
         if len(self.model) != 8 or not 0 < self.n_frames < 1 << 16:
-            raise ValueError(
-                f"view: expected 8 bytes and 1..65535 frames, got {len(self.model)}, {self.n_frames}"
-            )
+            raise ValueError(f"view: expected 8 bytes, 1..65535 frames; got {self.model!r}, {self.n_frames}")
 
     @classmethod
     def of(cls, tile: NDArray[np.uint8], embedding: NDArray[np.float32], *, model: bytes = bytes(8)) -> View:
@@ -205,6 +203,8 @@ def compare(reference: View, current: View) -> Comparison:
     if has_embeddings:
         cosine = float(_unit(reference.embedding) @ _unit(current.embedding))
         evidence -= _ALIEN_WEIGHT * max(0.0, _ALIEN_COSINE - cosine)
+    if not is_coarse and _agreeing(reference, current, near) < MIN_AGREEING:
+        evidence = min(evidence, 0.0)
     score = 1 / (1 + math.exp(-evidence))
     witness: Witness = "coarse" if is_coarse else "structure+embedding" if has_embeddings else "structure"
     same = score >= SAME_SCORE
@@ -226,9 +226,7 @@ def with_reference(
     base = judge(sightings, thresholds)
     if comparison is None or (comparison.same and comparison.witness == "coarse"):
         return base
-    if not comparison.same:
-        return _strict(base, comparison, thresholds)
-    return _lenient(base, comparison, thresholds)
+    return (_lenient if comparison.same else _strict)(base, comparison, thresholds)
 
 
 def _strict(base: Verdict, comparison: Comparison, thresholds: Thresholds) -> Verdict:
@@ -251,9 +249,8 @@ def _lenient(base: Verdict, comparison: Comparison, thresholds: Thresholds) -> V
     worst = max((s.p_indoor for s in base.sightings if s.is_evidence), default=0.0)
     overwhelming = _at_odds(thresholds.indoor_above, OVERWHELMING_ODDS)
     is_enough = comparison.score >= (SURE_SCORE if worst >= thresholds.indoor_above else SAME_SCORE)
-    if base.label is Label.STREET or 2 * n_live <= len(base.sightings):
-        return base
-    if worst >= overwhelming or not is_enough:
+    is_old = 2 * n_live <= len(base.sightings)
+    if base.label is Label.STREET or is_old or worst >= overwhelming or not is_enough:
         return base
     reason = f"the view proven before ({comparison.score:.1%} the same); {base.reason}"
     return replace(base, label=Label.STREET, reason=reason, is_certain=False)
@@ -291,8 +288,7 @@ def _field(tile: NDArray[np.uint8]) -> NDArray[np.complex64]:
 
 def _content(gray: NDArray[np.uint8], axis: int) -> tuple[int, int]:
     """First and last line that is not a bar of one colour: bars are alike on all cameras."""
-    spread = np.ptp(gray, axis=1 - axis)
-    lines = np.flatnonzero(spread > 12)
+    lines = np.flatnonzero(np.ptp(gray, axis=1 - axis) > 12)
     return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (gray.shape[axis], gray.shape[axis])
 
 
@@ -359,19 +355,38 @@ def _register(
     return near, best
 
 
+def _agreeing(reference: View, current: View, at: _Alignment) -> int:
+    """How many of 9x16 parts show edges of the same direction once the alignment is undone."""
+    a = _unpack(reference.field)
+    b = _undone(_unpack(current.field), at.zoom, at.rotation_deg, shift=(at.shift_x, at.shift_y))
+    both = np.dstack([(np.conj(a) * b).real, np.abs(a) * np.abs(b)]).astype(np.float32)
+    parts = cv2.resize(both, COARSE_GRID[::-1], interpolation=cv2.INTER_AREA)
+    # 0.06: a sum of 1.5 full edges over the 25 cells of a part, so that noise alone is no agreement
+    return int(np.count_nonzero((parts[..., 0] > 0.3 * parts[..., 1]) & (parts[..., 0] > 0.06)))
+
+
+def _undone(
+    current: NDArray[np.complex64], zoom: float, rotation_deg: float, *, shift: tuple[float, float] = (0, 0)
+) -> NDArray[np.complex64]:
+    """The field before it was turned and zoomed, then shifted (share of width and height)."""
+    if (zoom, rotation_deg, *shift) == (1.0, 0.0, 0.0, 0.0):
+        return current
+    h, w = current.shape
+    # cells are square only in 16:9 pictures; for small turns of others the error stays below a cell
+    matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), rotation_deg, 1 / zoom)
+    matrix[:, 2] -= (shift[0] * w, shift[1] * h)
+    flat = np.dstack([current.real, current.imag])
+    parts = cv2.warpAffine(flat, matrix, (w, h), flags=cv2.INTER_LINEAR)
+    turn = np.exp(-2j * math.radians(rotation_deg))
+    return np.asarray((parts[..., 0] + 1j * parts[..., 1]) * turn, np.complex64)
+
+
 def _align(
     spectrum: NDArray[np.complex64], current: NDArray[np.complex64], zoom: float, rotation_deg: float
 ) -> tuple[_Alignment, _Alignment]:
     """Undo zoom and rotation of the current field, then correlate: the best near shift, the best shift."""
     h, w = current.shape
-    if (zoom, rotation_deg) != (1.0, 0.0):
-        # cells are square only in 16:9 pictures; for small turns of others the error stays below a cell
-        matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), rotation_deg, 1 / zoom)
-        flat = np.dstack([current.real, current.imag])
-        parts = cv2.warpAffine(flat, matrix, (w, h), flags=cv2.INTER_LINEAR)
-        turn = np.exp(-2j * math.radians(rotation_deg))
-        current = np.asarray((parts[..., 0] + 1j * parts[..., 1]) * turn, np.complex64)
-    cross = spectrum * np.fft.fft2(current, _PAD)
+    cross = spectrum * np.fft.fft2(_undone(current, zoom, rotation_deg), _PAD)
     cross /= np.abs(cross) ** _WHITEN + 1e-9
     surface = np.fft.ifft2(cross).real
     deviation = float(surface.std()) + 1e-12

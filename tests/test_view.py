@@ -150,6 +150,20 @@ def test_compare_when_dark_pictures_hold_only_noise_then_not_same():
     assert not compare(view(a), view(b)).same
 
 
+@pytest.mark.parametrize("n_lamps", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("noise", [0, 6])
+def test_compare_when_there_are_only_lamps_in_the_dark_then_a_chance_fit_is_not_same(n_lamps, noise):
+    def lamps(seed: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        picture = rng.normal(10, noise, (360, 640, 3)).clip(0, 255).astype(np.uint8)
+        for _ in range(n_lamps):
+            centre = (int(rng.uniform(120, 520)), int(rng.uniform(80, 280)))
+            cv2.circle(picture, centre, int(rng.integers(4, 24)), (240, 240, 240), -1)
+        return picture
+
+    assert not any(compare(view(lamps(2 * s)), view(lamps(2 * s + 1))).same for s in range(30))
+
+
 def test_compare_when_only_overlay_and_bars_agree_then_moved():
     pictures = [scene(s) for s in (5, 6)]
     for p in pictures:
