@@ -12,6 +12,7 @@ import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -212,7 +213,8 @@ def view_features(
         part = out.with_suffix(".part.npy")
         np.lib.format.open_memmap(part, "w+", np.float16, (len(examples), *FEATURE_SHAPE)).flush()
         shares = np.array_split(np.arange(len(examples)), jobs)
-        with ProcessPoolExecutor(jobs) as pool:
+        # Spawned: a fork of a process whose runtimes have started threads may wait for them for ever.
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
             for job in [pool.submit(_write_views, examples, s, number, seed, trunk, part) for s in shares]:
                 job.result()
         part.rename(out)
