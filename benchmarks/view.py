@@ -288,7 +288,10 @@ def figures(found: list[Pair], maker: Maker, *, coarse: bool, odd: bool = True) 
     turned = [(p.camera, c.score) for p, c in compared if not p.is_same and p.camera == p.other]
     stays = [(p.camera, c.score) for p, c in compared if p.is_same and p.kind in STAYS]
     at_1_percent = np.quantile([s for _, s in others + turned], 0.99)
-    values = lambda rows: np.array([s for _, s in rows])  # noqa: E731
+
+    def values(rows: list[tuple[str, float]]) -> Any:
+        return np.array([s for _, s in rows])
+
     out: dict[str, Any] = {
         "n": {"same": len(same), "others": len(others), "hard": len(hard), "turned": len(turned)},
         "auroc_others": round(auroc(values(same), values(others)), 5),

@@ -372,6 +372,22 @@ def test_rtsp_credentials_never_follow_a_redirect_to_another_host(
         assert other.connections == []
 
 
+@pytest.mark.parametrize("auth", ["", "basic", "digest"])
+def test_ffmpeg_itself_follows_no_redirect_even_if_nobody_knocked_before(
+    rtsp_server: RtspServer, clips: Clips, monkeypatch: pytest.MonkeyPatch, auth: str
+) -> None:
+    def trusting(address: Address, _options: SourceOptions, watch: Watch) -> Address:
+        watch.enter("open")
+        return address
+
+    monkeypatch.setattr("scenecheck.source.rtsp.knock", trusting)
+    rtsp_server.auth = auth
+    with RtspServer(clips) as other:
+        url = rtsp_server.url("h264", "redirect-host", user="viewer", password="secret", to=other.url("h264"))
+        assert watch(url).code in {"protocol-error", "redirected"}
+        assert other.connections == []
+
+
 def test_rtsps_is_verified_unless_told_otherwise(rtsps_server: RtspServer, authority: Any) -> None:
     url = rtsps_server.url("h264")
     assert watch(url).code == "tls-untrusted"

@@ -1,8 +1,9 @@
 """RTSP cameras: FFmpeg plays the stream; where a password is at stake, we knock first ourselves.
 
-FFmpeg follows a redirect to another host and sends the password along, and no option stops it. So a
-stream with credentials is first asked for with a DESCRIBE of our own, which follows nobody; the same
-knock tells apart the failures that FFmpeg reports all alike.
+Left to itself FFmpeg follows a redirect to another host and sends the password along. The protocol
+whitelist keeps it from that; beside it, a stream with credentials is first asked for with a DESCRIBE of
+our own, which follows redirects on the same host only. The same knock tells apart the failures that
+FFmpeg reports all alike.
 """
 
 from __future__ import annotations
