@@ -33,10 +33,10 @@ import numpy as np
 
 from scenecheck import view
 from scenecheck.classifier import Classifier
+from scenecheck.evaluation import corruptions
 from scenecheck.preprocess import tiles
 from scenecheck.types import Picture
 from scenecheck.view import Comparison, View, compare
-from training import augment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ MOVES: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "zoom 2 off the middle": lambda p: (p, _warp(p, zoom=2.0, x=0.3, y=0.2)),
     "hung elsewhere": lambda p: (
         _warp(p, zoom=1.3),
-        augment.high_corner(_warp(p, zoom=1.5, x=-0.2, y=0.15), 0.6, np.random.default_rng(5)),
+        corruptions.high_corner(_warp(p, zoom=1.5, x=-0.2, y=0.15), 0.6, np.random.default_rng(5)),
     ),
     "upside down": lambda p: (p, np.ascontiguousarray(p[::-1, ::-1])),
 }
@@ -124,20 +124,22 @@ def _occluded(rgb: Array, rng: np.random.Generator) -> Array:
 
 STAYS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "another time": lambda p, _: p,
-    "infrared": lambda p, rng: augment.infrared(p, 0.6, rng),
-    "night": lambda p, rng: augment.sensor_noise(augment.darkness(p, 0.6, rng), 0.3, rng),
-    "dusk to infrared, noise": lambda p, rng: augment.sensor_noise(augment.infrared(p, 0.9, rng), 0.5, rng),
-    "defocus": lambda p, rng: augment.defocus(p, 0.5, rng),
-    "H.264 crf 40": lambda p, rng: augment.h264(p, 0.73, rng),
-    "motion JPEG quality 18": lambda p, rng: augment.mjpeg(p, 0.8, rng),
-    "OSD changed": lambda p, rng: augment.overlay(augment.overlay(p, 0.8, rng), 0.8, rng),
+    "infrared": lambda p, rng: corruptions.infrared(p, 0.6, rng),
+    "night": lambda p, rng: corruptions.sensor_noise(corruptions.darkness(p, 0.6, rng), 0.3, rng),
+    "dusk to infrared, noise": lambda p, rng: corruptions.sensor_noise(
+        corruptions.infrared(p, 0.9, rng), 0.5, rng
+    ),
+    "defocus": lambda p, rng: corruptions.defocus(p, 0.5, rng),
+    "H.264 crf 40": lambda p, rng: corruptions.h264(p, 0.73, rng),
+    "motion JPEG quality 18": lambda p, rng: corruptions.mjpeg(p, 0.8, rng),
+    "OSD changed": lambda p, rng: corruptions.overlay(corruptions.overlay(p, 0.8, rng), 0.8, rng),
     "occluders 30 %": _occluded,
-    "rain": lambda p, rng: augment.rain(p, 0.6, rng),
-    "fog": lambda p, rng: augment.fog(p, 0.6, rng),
-    "lens dirt": lambda p, rng: augment.lens_dirt(p, 0.7, rng),
+    "rain": lambda p, rng: corruptions.rain(p, 0.6, rng),
+    "fog": lambda p, rng: corruptions.fog(p, 0.6, rng),
+    "lens dirt": lambda p, rng: corruptions.lens_dirt(p, 0.7, rng),
     "sway 2 %": lambda p, rng: _warp(p, x=rng.choice((-0.02, 0.02)), y=0.02, degrees=rng.uniform(-1, 1)),
     "zoom 1.25": lambda p, _: _warp(p, zoom=1.25),
-    "zoom 1.1, infrared": lambda p, rng: augment.infrared(_warp(p, zoom=1.1), 0.5, rng),
+    "zoom 1.1, infrared": lambda p, rng: corruptions.infrared(_warp(p, zoom=1.1), 0.5, rng),
 }
 
 

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from training.augment import CORRUPTIONS, RECIPE, random_crop, surveillance
-from training.codecs import through_codec
+from scenecheck.evaluation.codecs import through_codec
+from scenecheck.evaluation.corruptions import CORRUPTIONS
+from training.augment import RECIPE, random_crop, surveillance
 
 SHAPES = [(180, 320), (121, 203)]  # the second: odd sides, which 4:2:0 cannot carry
 

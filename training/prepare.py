@@ -223,9 +223,10 @@ def view_features(
 
 def augment_digest() -> str:
     """Which augmentation made a view: views of other code must not be mixed up with these, its layout may."""
-    from training import codecs
+    from scenecheck.evaluation import codecs, corruptions
 
-    trees = [ast.dump(ast.parse(Path(str(m.__file__)).read_bytes())) for m in (augment, codecs)]
+    sources = (augment, corruptions, codecs)
+    trees = [ast.dump(ast.parse(Path(str(m.__file__)).read_bytes())) for m in sources]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 
 

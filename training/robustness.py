@@ -2,7 +2,7 @@
 
     python -m training.robustness [--json] [--cameras N]
 
-Every named corruption of `training.augment`, at three severities, on one still of each camera (evenly fewer
+Every named corruption of `scenecheck.evaluation`, at three severities, on one still of each camera (evenly fewer
 with ``--cameras``), at the size the product's tile has in view; besides them ``looks_like_cctv``: H.264, few
 pixels, overlay and noise together. Seeded; one core.
 """
@@ -20,7 +20,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from scenecheck.classifier import Classifier
-from training import augment, prepare
+from scenecheck.evaluation import corruptions
+from training import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +38,19 @@ SEED = 7
 MAX_LOOK_SHIFT = 0.05
 
 
-def looks_like_cctv(rgb: augment.Picture, severity: float, rng: np.random.Generator) -> augment.Picture:
+def looks_like_cctv(
+    rgb: corruptions.Picture, severity: float, rng: np.random.Generator
+) -> corruptions.Picture:
     """The transport of a cheap camera and nothing else: few pixels, noise, overlay, H.264."""
     for name in CCTV_LOOK:
-        rgb = augment.CORRUPTIONS[name](rgb, severity, rng)
+        rgb = corruptions.CORRUPTIONS[name](rgb, severity, rng)
     return rgb
 
 
-CORRUPTIONS: dict[str, augment.Corruption] = {"looks_like_cctv": looks_like_cctv, **augment.CORRUPTIONS}
+CORRUPTIONS: dict[str, corruptions.Corruption] = {
+    "looks_like_cctv": looks_like_cctv,
+    **corruptions.CORRUPTIONS,
+}
 
 
 def chosen(examples: prepare.Examples, n_cameras: int | None) -> prepare.Examples:
@@ -61,7 +67,7 @@ def chosen(examples: prepare.Examples, n_cameras: int | None) -> prepare.Example
     return examples.take(np.sort(np.concatenate(kept)))
 
 
-def corrupted(pictures: list[augment.Picture], name: str, severity: float) -> NDArray[np.uint8]:
+def corrupted(pictures: list[corruptions.Picture], name: str, severity: float) -> NDArray[np.uint8]:
     """Tiles ``uint8 [n, 3, H, W]``; each picture has its own generator, whatever runs before it."""
     make = CORRUPTIONS[name]
     key = zlib.crc32(name.encode())

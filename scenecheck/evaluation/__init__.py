@@ -1,0 +1,1 @@
+"""Labelled pictures in, figures and a verdict on the model out."""
