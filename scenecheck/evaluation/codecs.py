@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -24,13 +24,13 @@ def through_codec(picture: NDArray[np.uint8], encoder: str, crf: float) -> NDArr
     Odd rows and columns at the right and below, which 4:2:0 cannot carry, are put back from the input.
     """
     h, w = picture.shape[0] & ~1, picture.shape[1] & ~1
-    writer = av.CodecContext.create(encoder, "w")
+    writer = cast("av.VideoCodecContext", av.CodecContext.create(encoder, "w"))
     writer.width, writer.height, writer.pix_fmt = w, h, "yuv420p"
     writer.time_base = Fraction(1, 25)
     writer.options = {**_OPTIONS[encoder], "crf": f"{crf:.1f}"}
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:h, :w]), "rgb24")
     packets = [*writer.encode(frame.reformat(format="yuv420p")), *writer.encode(None)]
-    reader = av.CodecContext.create(_DECODERS[encoder], "r")
+    reader = cast("av.VideoCodecContext", av.CodecContext.create(_DECODERS[encoder], "r"))
     reader.thread_count = 1
     frames = [f for packet in packets for f in reader.decode(packet)] + reader.decode(None)
     out = picture.copy()

@@ -11,7 +11,7 @@ purpose: nothing here may tell a room from a street. Training strings them toget
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -28,7 +28,12 @@ _WORDS = ("CAM", "Camera", "CH", "IPC", "Entrance", "Lobby", "Gate", "Lantai", "
 
 
 def _uint8(x: NDArray[np.floating]) -> Picture:
-    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(x), 0, 255).astype(np.uint8))
+
+
+def _picture(x: object) -> Picture:
+    """What OpenCV made of a picture: its stubs know no dtype."""
+    return cast("Picture", x)
 
 
 def _between(low: float, high: float, severity: float) -> float:
@@ -51,13 +56,14 @@ def high_corner(picture: Picture, severity: float, rng: np.random.Generator) -> 
     h, w = picture.shape[:2]
     pinch, lean, roll = (_between(0.02, 0.3, severity) * rng.uniform(lo, 1) for lo in (0.3, -1, -1))
     zoom = 1 + 0.5 * abs(roll) + 0.3 * pinch
-    corners = np.float32([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * zoom
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) * zoom
     corners[2:, 0] *= 1 - pinch
-    corners[:, 0] += lean * 0.5 * np.float32([-1, -1, 1, 1])
-    turn = np.float32([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    corners[:, 0] += lean * 0.5 * np.array([-1, -1, 1, 1], np.float32)
+    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]], np.float32)
     target = (corners @ turn.T + 1) / 2 * [w, h]
-    matrix = cv2.getPerspectiveTransform(np.float32([[0, 0], [w, 0], [w, h], [0, h]]), np.float32(target))
-    return cv2.warpPerspective(picture, matrix, (w, h), borderMode=cv2.BORDER_REFLECT_101)
+    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    matrix = cv2.getPerspectiveTransform(frame, target.astype(np.float32))
+    return _picture(cv2.warpPerspective(picture, matrix, (w, h), borderMode=cv2.BORDER_REFLECT_101))
 
 
 def fisheye(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
@@ -72,9 +78,8 @@ def fisheye(picture: Picture, severity: float, rng: np.random.Generator) -> Pict
     has_circle = severity > 0.5 and rng.random() < 0.5
     mode = cv2.BORDER_CONSTANT if has_circle else cv2.BORDER_REFLECT_101
     map_x, map_y = x * scale * half + (w - 1) / 2, y * scale * half + (h - 1) / 2
-    return cv2.remap(
-        picture, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=mode
-    )
+    map_x, map_y = map_x.astype(np.float32), map_y.astype(np.float32)
+    return _picture(cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=mode))
 
 
 def upside_down(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
@@ -88,7 +93,7 @@ def tilt(picture: Picture, severity: float, rng: np.random.Generator) -> Picture
     degrees = _between(2, 25, severity) * rng.choice((-1, 1))
     zoom = 1 + abs(np.sin(np.deg2rad(degrees))) * 0.9
     matrix = cv2.getRotationMatrix2D((w / 2, h / 2), degrees, zoom)
-    return cv2.warpAffine(picture, matrix, (w, h), borderMode=cv2.BORDER_REFLECT_101)
+    return _picture(cv2.warpAffine(picture, matrix, (w, h), borderMode=cv2.BORDER_REFLECT_101))
 
 
 def letterbox(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
@@ -113,14 +118,30 @@ def lens_dirt(picture: Picture, severity: float, rng: np.random.Generator) -> Pi
         centre = (int(rng.integers(0, w)), int(rng.integers(0, h)))
         axes = (int(w * rng.uniform(0.01, 0.09)) + 1, int(h * rng.uniform(0.01, 0.12)) + 1)
         cv2.ellipse(mask, centre, axes, rng.uniform(0, 180), 0, 360, float(rng.uniform(0.3, 0.9)), -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, w * rng.uniform(0.004, 0.02)))[..., None]
+    soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, w * rng.uniform(0.004, 0.02)))[..., None]
     veil = cv2.GaussianBlur(picture, (0, 0), w * 0.03).astype(np.float32) * rng.uniform(0.5, 1.2)
-    return _uint8(picture * (1 - mask) + veil * mask)
+    return _uint8(picture * (1 - soft) + veil * soft)
+
+
+def occlusion(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
+    """A leaf, a hand, tape or a bag over the lens: from one edge inwards, 5 to 70 % of the picture."""
+    h, w = picture.shape[:2]
+    x, y = _grid(picture)
+    angle, waves = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi, 2)
+    inwards = x * np.cos(angle) + y * np.sin(angle)
+    along = y * np.cos(angle) - x * np.sin(angle)
+    ragged = 0.08 * np.sin(7 * along + waves[0]) + 0.04 * np.sin(19 * along + waves[1])
+    depth = inwards + ragged
+    covered = np.quantile(depth, _between(0.05, 0.7, severity))
+    mask = cv2.GaussianBlur((depth < covered).astype(np.float32), (0, 0), max(h, w) * 0.006)[..., None]
+    light = float(picture.mean()) * rng.uniform(0.05, 0.8)
+    return _uint8(picture * (1 - mask) + light * rng.uniform(0.75, 1.25, 3) * mask)
 
 
 def defocus(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
     """Gaussian blur, up to 1.2 % of the width."""
-    return cv2.GaussianBlur(picture, (0, 0), max(0.3, picture.shape[1] * _between(0.001, 0.012, severity)))
+    sigma = max(0.3, picture.shape[1] * _between(0.001, 0.012, severity))
+    return _picture(cv2.GaussianBlur(picture, (0, 0), sigma))
 
 
 def motion_blur(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
@@ -130,7 +151,7 @@ def motion_blur(picture: Picture, severity: float, rng: np.random.Generator) -> 
     angle = rng.uniform(0, np.pi)
     middle, dx, dy = (length - 1) / 2, np.cos(angle) * length / 2, np.sin(angle) * length / 2
     cv2.line(kernel, (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy)), 1.0)
-    return cv2.filter2D(picture, -1, kernel / kernel.sum())
+    return _picture(cv2.filter2D(picture, -1, kernel / kernel.sum()))
 
 
 # --- scene ---------------------------------------------------------------------------------------
@@ -139,7 +160,7 @@ def motion_blur(picture: Picture, severity: float, rng: np.random.Generator) -> 
 def people(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
     """Standing figures before the scene, far and small or close to the lens, some cut by the edge."""
     h, w = picture.shape[:2]
-    out = picture.astype(np.float32)
+    out: NDArray[np.floating] = picture.astype(np.float32)
     for _ in range(int(_between(1, 8, severity) * rng.uniform(0.5, 1)) or 1):
         tall = h * rng.uniform(0.12, _between(0.35, 1.1, severity))
         x, foot = rng.uniform(0, w), rng.uniform(0.45 * h, 1.25 * h)
@@ -166,8 +187,8 @@ def rain(picture: Picture, severity: float, rng: np.random.Generator) -> Picture
         x, y = rng.uniform(0, w), rng.uniform(-length, h)
         end = (int(x + slant * length), int(y + length))
         cv2.line(streaks, (int(x), int(y)), end, float(rng.uniform(0.2, 0.7)), 1, cv2.LINE_AA)
-    streaks = cv2.GaussianBlur(streaks, (0, 0), 0.7)[..., None]
-    return _uint8(picture * (1 - 0.15 * severity) + 30 * severity + streaks * 150)
+    soft = cv2.GaussianBlur(streaks, (0, 0), 0.7)[..., None]
+    return _uint8(picture * (1 - 0.15 * severity) + 30 * severity + soft * 150)
 
 
 def fog(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
@@ -288,7 +309,10 @@ def overlay(picture: Picture, severity: float, rng: np.random.Generator) -> Pict
         font, scale = int(rng.choice(_FONTS)), h / 480 * rng.uniform(0.5, _between(0.9, 1.8, severity))
         thick = max(1, round(scale * 2))
         (tw, th), _ = cv2.getTextSize(str(text), font, scale, thick)
-        x, y = int(rng.uniform(0, max(1, w - tw))), int(rng.choice((th + 4, h - 6, rng.integers(th + 4, h))))
+        x, y = (
+            int(rng.uniform(0, max(1, w - tw))),
+            int(rng.choice((th + 4, h - 6, int(rng.integers(th + 4, h))))),
+        )
         ink = tuple(int(v) for v in rng.choice(((255, 255, 255), (255, 255, 0), (0, 255, 0), (20, 20, 20))))
         if rng.random() < 0.3:
             cv2.rectangle(out, (x - 3, y - th - 4), (x + tw + 3, y + 4), tuple(255 - v for v in ink), -1)
@@ -306,7 +330,7 @@ def low_resolution(picture: Picture, severity: float, rng: np.random.Generator) 
     small_w = max(16, min(w, int(_between(300, 96, severity))))
     small = cv2.resize(picture, (small_w, max(9, round(h * small_w / w))), interpolation=cv2.INTER_AREA)
     way = cv2.INTER_LINEAR if rng.random() < 0.7 else cv2.INTER_NEAREST
-    return cv2.resize(small, (w, h), interpolation=way)
+    return _picture(cv2.resize(small, (w, h), interpolation=way))
 
 
 def h264(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
@@ -325,7 +349,7 @@ def mjpeg(picture: Picture, severity: float, rng: np.random.Generator) -> Pictur
     ok, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise RuntimeError("JPEG encoder refused a picture")
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(_picture(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 CORRUPTIONS: dict[str, Corruption] = {
@@ -337,6 +361,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         tilt,
         letterbox,
         lens_dirt,
+        occlusion,
         defocus,
         motion_blur,
         people,
