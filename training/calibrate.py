@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from scenecheck.types import Thresholds
 from training.metrics import ece
 
 RUN = Path(__file__).resolve().parent / "runs" / "shipped"
@@ -48,6 +49,21 @@ def temperature(margin: NDArray[np.float64], label: NDArray[np.int64], weight: N
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
+def thresholds(
+    p: NDArray[np.float64], label: NDArray[np.int64], weight: NDArray[np.float64] | None = None
+) -> Thresholds:
+    """Operating points by what mistakes cost; ``weight`` counts a row as so many."""
+    weight = np.ones(len(p)) if weight is None else weight
+
+    def quantile(y: int, q: float) -> float:
+        of = label == y
+        return float(np.quantile(p[of], q, weights=weight[of], method="inverted_cdf"))
+
+    street_below = np.clip(quantile(1, MISS_RATE), *STREET_BELOW_RANGE)
+    indoor_above = np.clip(quantile(0, 1 - FALSE_ALARM_RATE), *INDOOR_ABOVE_RANGE)
+    return Thresholds(round(float(street_below), 3), round(float(indoor_above), 3))
+
+
 def calibrated(run: Path) -> dict[str, object]:
     """Temperature, thresholds and what they do on the held-out pictures."""
     with np.load(run / "held_out.npz") as held:
@@ -57,8 +73,8 @@ def calibrated(run: Path) -> dict[str, object]:
     t = temperature(both, np.tile(label, 2), np.tile(weight, 2))
     p, p_camera, p_both = sigmoid(plain / t), sigmoid(camera / t), sigmoid(both / t)
     rooms, streets = p_both[np.tile(label, 2) == 1], p_both[np.tile(label, 2) == 0]
-    street_below = round(float(np.clip(np.quantile(rooms, MISS_RATE), *STREET_BELOW_RANGE)), 3)
-    indoor_above = round(float(np.clip(np.quantile(streets, 1 - FALSE_ALARM_RATE), *INDOOR_ABOVE_RANGE)), 3)
+    chosen = thresholds(p_both, np.tile(label, 2))
+    street_below, indoor_above = chosen.street_below, chosen.indoor_above
     return {
         "temperature": round(t, 4),
         "thresholds": {"street_below": street_below, "indoor_above": indoor_above},
