@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch", reason="training needs the [train] extra")
 pytest.importorskip("sklearn", reason="training needs the [train] extra")
 pytest.importorskip("scipy", reason="training needs the [train] extra")
 
-from training import metrics, train  # noqa: E402
+from scenecheck.evaluation import metrics  # noqa: E402
+from training import train  # noqa: E402
 from training.calibrate import temperature  # noqa: E402
 from training.net import Net, SameConv, Tail, Trunk  # noqa: E402
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from scenecheck.types import Thresholds
-from training.metrics import ece
+from scenecheck.evaluation.metrics import ece
 
 RUN = Path(__file__).resolve().parent / "runs" / "shipped"
 

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenecheck.classifier import Classifier
+from scenecheck.evaluation import metrics
 from scenecheck.types import Label, Sighting, Thresholds
 from scenecheck.verdict import judge
-from training import metrics, prepare
+from training import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
