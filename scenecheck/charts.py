@@ -7,30 +7,20 @@ Shares are given as 0..1 and written in per cent where an axis says so.
 
 from __future__ import annotations
 
+import html
 import math
+import re
 import zlib
 from dataclasses import dataclass
-from html import escape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = [
-    "Axis",
-    "Bar",
-    "Bin",
-    "Mark",
-    "Series",
-    "bar_chart",
-    "heat_table",
-    "line_chart",
-    "reliability_chart",
-    "roc_chart",
-]
-
 N_COLOURS = 6
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
 _EM_PX = 6.6
 """Mean width of a character at 12 px; labels are given room by it, as no font can be asked."""
 
@@ -75,7 +65,9 @@ class Axis:
             raise ValueError(f"axis {self.label!r}: expected a log axis to begin above 0, got {self.low}")
 
     def share(self, value: float) -> float:
-        """Where ``value`` lies between the ends, 0..1."""
+        """Where ``value`` lies between the ends, 0..1. Raises ValueError for NaN."""
+        if math.isnan(value):
+            raise ValueError(f"axis {self.label!r}: NaN has no place on it")
         value = min(max(value, self.low), self.high)
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
@@ -154,21 +146,14 @@ class _Box:
 
     left: float
     top: float
-    width: float
-    height: float
+    right: float
+    bottom: float
     x: Axis
     y: Axis
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        return self.left + self.x.share(x) * self.width, self.top + (1 - self.y.share(y)) * self.height
-
-    @property
-    def right(self) -> float:
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> float:
-        return self.top + self.height
+        across, up = self.x.share(x), self.y.share(y)
+        return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
 
 
 def line_chart(
@@ -182,7 +167,7 @@ def line_chart(
     dots: bool = False,
 ) -> str:
     """Lines over a common scale; with ``steps`` each value holds until the next one's x."""
-    box = _Box(54, 34, _WIDTH_PX - 54 - 26, 230, x, y)
+    box = _Box(54, 34, _WIDTH_PX - 26, 264, x, y)
     parts = [*_axes(box), *_marks(box, marks)]
     for i, s in enumerate(series):
         parts += _line(box, s, i, steps=steps, dots=dots)
@@ -204,7 +189,7 @@ def roc_chart(curves: Sequence[Series], *, title: str, n_street: int, marks: Seq
 def reliability_chart(sets: Mapping[str, Sequence[Bin]], *, title: str) -> str:
     """What was predicted beside what came true, of one or several models; the diagonal is honest."""
     axis = Axis("share that is indoor", percent=True)
-    box = _Box(54, 34, 300, 300, Axis("predicted p_indoor", percent=True), axis)
+    box = _Box(54, 34, 354, 334, Axis("predicted p_indoor", percent=True), axis)
     (x0, y0), (x1, y1) = box.at(0, 0), box.at(1, 1)
     parts = [*_axes(box), f'<path class="reference" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>']
     most = max((b.n for bins in sets.values() for b in bins), default=1)
@@ -214,13 +199,11 @@ def reliability_chart(sets: Mapping[str, Sequence[Bin]], *, title: str) -> str:
             (x, y), (_, low), (_, high) = (box.at(b.p, v) for v in (b.share, b.low, b.high))
             said = f"{name}: {axis.text(b.p)} predicted, {axis.text(b.share)} of {b.n} true"
             radius = 2.5 + 5 * math.sqrt(b.n / most)
-            parts.append(
-                f"<g><title>{escape(said)}</title>"
-                f'<path stroke="{colour}" d="M{x + shift:.1f} {low:.1f}V{high:.1f}"/>'
-                f'<circle cx="{x + shift:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}" fill-opacity=".75"/></g>'
-            )
+            whisker = f'<path stroke="{colour}" d="M{x + shift:.1f} {low:.1f}V{high:.1f}"/>'
+            dot = f'<circle cx="{x + shift:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}" fill-opacity=".75"/>'
+            parts.append(_told(said, whisker, dot))
     legend, height = _legend(list(sets), left=box.left, top=box.bottom + 46, width=300)
-    return _svg(title, 54 + 300 + 26, box.bottom + 46 + height, [*parts, *legend])
+    return _svg(title, box.right + 26, box.bottom + 46 + height, [*parts, *legend])
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, x: Axis) -> str:
@@ -228,7 +211,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, x: Axis) -> str:
     left = 16 + _room(b.label for b in bars)
     right = 24 + _room(b.note for b in bars)
     row_px, width = 24, left + 250 + right
-    box = _Box(left, 36, 250, max(len(bars), 1) * row_px, x, Axis("", 0, 1))
+    box = _Box(left, 36, left + 250, 36 + max(len(bars), 1) * row_px, x, Axis("", 0, 1))
     parts = _x_axis(box)
     for i, bar in enumerate(bars):
         parts += _bar(box, bar, middle=box.top + (i + 0.5) * row_px, note_px=box.right + 10)
@@ -255,43 +238,49 @@ def heat_table(
         raise ValueError(f"heat table: expected good and bad to differ, got {good} twice")
     left = 16 + _room(rows)
     cell_w = max(58.0, *(len(c) * _EM_PX + 12 for c in columns), 0.0)
-    parts = []
-    for j, name in enumerate(columns):
-        parts.append(_text(left + (j + 0.5) * cell_w, 50, name, anchor="middle"))
+    parts = [_text(left + (j + 0.5) * cell_w, 50, c, anchor="middle") for j, c in enumerate(columns)]
     for i, (name, row) in enumerate(zip(rows, values, strict=True)):
         y = 58 + i * 24
         parts.append(_text(left - 8, y + 16, _short(name), anchor="end", klass="ink"))
         for j, value in enumerate(row):
             if value is None or not math.isfinite(value):
                 continue
-            fill = min(max((value - good) / (bad - good), 0.0), 1.0)
-            number = f"{value:.{digits}f}"
-            parts.append(
-                f"<g><title>{escape(f'{name}, {columns[j]}: {number}')}</title>"
+            badness, number = min(max((value - good) / (bad - good), 0.0), 1.0), f"{value:.{digits}f}"
+            cell = (
                 f'<rect x="{left + j * cell_w + 1:.1f}" y="{y + 1}" width="{cell_w - 2:.1f}" height="22" rx="3" '
-                f'fill="var(--sc-bad)" fill-opacity="{0.04 + 0.62 * fill:.2f}"/>'
-                + _text(left + (j + 0.5) * cell_w, y + 16, number, anchor="middle", klass="ink")
-                + "</g>"
+                f'fill="var(--sc-bad)" fill-opacity="{0.04 + 0.62 * badness:.2f}"/>'
             )
-    return _svg(title, max(left + len(columns) * cell_w + 12, 240), 58 + len(rows) * 24 + 12, parts)
+            written = _text(left + (j + 0.5) * cell_w, y + 16, number, anchor="middle", klass="ink")
+            parts.append(_told(f"{name}, {columns[j]}: {number}", cell, written))
+    return _svg(title, left + len(columns) * cell_w + 12, 58 + len(rows) * 24 + 12, parts)
 
 
 def _svg(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     body = "".join(parts)
+    width = max(width, 24 + len(title) * _EM_PX * 1.15)
     # Several charts share a page: an id made from the content is unique there and the same in every run.
     name = f"sc-{zlib.crc32((title + body).encode()):08x}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="sc-chart" role="img" aria-labelledby="{name}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
-        f'style="max-width:100%;height:auto"><title id="{name}">{escape(title)}</title><style>{_STYLE}</style>'
+        f'style="max-width:100%;height:auto"><title id="{name}">{_escape(title)}</title><style>{_STYLE}</style>'
         f'<rect class="surface" width="{width:.0f}" height="{height:.0f}" rx="6"/>'
         f"{_text(12, 20, title, klass='title')}{body}</svg>\n"
     )
 
 
+def _escape(text: str) -> str:
+    return html.escape(_NOT_XML.sub("\ufffd", text))
+
+
+def _told(said: str, *shapes: str) -> str:
+    """Shapes that say what they are: to the pointer, and to who cannot see them."""
+    return f"<g><title>{_escape(said)}</title>{''.join(shapes)}</g>"
+
+
 def _text(x: float, y: float, text: str, *, anchor: str = "start", klass: str = "") -> str:
     named = f' class="{klass}"' if klass else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{_escape(text)}</text>'
 
 
 def _room(labels: Iterable[str]) -> float:
@@ -320,7 +309,7 @@ def _x_axis(box: _Box) -> list[str]:
         x, _ = box.at(value, box.y.low)
         parts.append(f'<path class="grid" d="M{x:.1f} {box.top:.1f}V{box.bottom:.1f}"/>')
         parts.append(_text(x, box.bottom + 15, text, anchor="middle"))
-    parts.append(_text(box.left + box.width / 2, box.bottom + 32, box.x.label, anchor="middle"))
+    parts.append(_text((box.left + box.right) / 2, box.bottom + 32, box.x.label, anchor="middle"))
     return parts
 
 
@@ -330,7 +319,7 @@ def _axes(box: _Box) -> list[str]:
         _, y = box.at(box.x.low, value)
         parts.append(f'<path class="grid" d="M{box.left:.1f} {y:.1f}H{box.right:.1f}"/>')
         parts.append(_text(box.left - 6, y + 4, box.y.text(value), anchor="end"))
-    middle = box.top + box.height / 2
+    middle = (box.top + box.bottom) / 2
     label = _text(0, 0, box.y.label, anchor="middle")
     return [*parts, f'<g transform="translate(12 {middle:.1f}) rotate(-90)">{label}</g>']
 
@@ -346,15 +335,9 @@ def _marks(box: _Box, marks: Sequence[Mark]) -> Iterator[str]:
 
 def _runs(s: Series) -> Iterator[list[int]]:
     """Index ranges between the gaps."""
-    run: list[int] = []
-    for i, (x, y) in enumerate(zip(s.x, s.y, strict=True)):
-        if math.isfinite(x) and math.isfinite(y):
-            run.append(i)
-        elif run:
-            yield run
-            run = []
-    if run:
-        yield run
+    for drawn, run in groupby(range(len(s.x)), lambda i: math.isfinite(s.x[i]) and math.isfinite(s.y[i])):
+        if drawn:
+            yield list(run)
 
 
 def _line(box: _Box, s: Series, index: int, *, steps: bool, dots: bool) -> Iterator[str]:
@@ -362,24 +345,17 @@ def _line(box: _Box, s: Series, index: int, *, steps: bool, dots: bool) -> Itera
     for run in _runs(s):
         points = [box.at(s.x[i], s.y[i]) for i in run]
         if s.low is not None and s.high is not None:
-            edge = [box.at(s.x[i], s.high[i]) for i in run] + [
-                box.at(s.x[i], s.low[i]) for i in reversed(run)
-            ]
-            outline = "L".join(f"{x:.1f} {y:.1f}" for x, y in edge)
+            there, back = (((i, s.high[i]) for i in run), ((i, s.low[i]) for i in reversed(run)))
+            outline = "L".join("{:.1f} {:.1f}".format(*box.at(s.x[i], v)) for i, v in [*there, *back])
             yield f'<path fill="{colour}" fill-opacity=".15" d="M{outline}Z"/>'
         path = "M{:.1f} {:.1f}".format(*points[0])
         for (_, _), (x, y) in pairwise(points):
             path += f"H{x:.1f}V{y:.1f}" if steps else f"L{x:.1f} {y:.1f}"
-        yield (
-            f'<path class="line" stroke="{colour}"{_dash(index)} d="{path}"><title>{escape(s.name)}</title></path>'
-        )
+        yield _told(s.name, f'<path class="line" stroke="{colour}"{_dash(index)} d="{path}"/>')
         for (x, y), i in zip(points, run, strict=True):
             if dots or len(run) == 1:
                 said = f"{s.name}: {box.y.text(s.y[i])} at {box.x.text(s.x[i])}"
-                yield (
-                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}">'
-                    f"<title>{escape(said)}</title></circle>"
-                )
+                yield _told(said, f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
 
 
 def _bar(box: _Box, bar: Bar, *, middle: float, note_px: float) -> list[str]:
@@ -389,28 +365,21 @@ def _bar(box: _Box, bar: Bar, *, middle: float, note_px: float) -> list[str]:
     ]
     if bar.value is None or not math.isfinite(bar.value):
         return [*parts, _text(box.left + 6, middle + 4, "no figure")]
-    said = f"{bar.label}: {box.x.text(bar.value)}"
-    if bar.low is not None and bar.high is not None:
-        said += f" [{box.x.text(bar.low)}, {box.x.text(bar.high)}]"
-    if bar.old is not None:
-        said += f", before {box.x.text(bar.old)}"
-    x, _ = box.at(bar.value, 0)
-    parts.append(
-        f"<g><title>{escape(said)}</title>"
-        f'<rect x="{box.left:.1f}" y="{middle - 7:.1f}" width="{max(x - box.left, 1):.1f}" height="14" rx="2" '
-        f'fill="{_colour(0)}" fill-opacity=".8"/>'
-    )
+    said, (x, _) = f"{bar.label}: {box.x.text(bar.value)}", box.at(bar.value, 0)
+    size = f'width="{max(x - box.left, 1):.1f}" height="14" rx="2"'
+    shapes = [f'<rect x="{box.left:.1f}" y="{middle - 7:.1f}" {size} fill="{_colour(0)}" fill-opacity=".8"/>']
     if bar.low is not None and bar.high is not None:
         (low, _), (high, _) = box.at(bar.low, 0), box.at(bar.high, 0)
-        parts.append(f'<path class="whisker" d="M{low:.1f} {middle - 4:.1f}v8m0-4H{high:.1f}m0-4v8"/>')
+        said += f" [{box.x.text(bar.low)}, {box.x.text(bar.high)}]"
+        shapes.append(f'<path class="whisker" d="M{low:.1f} {middle - 4:.1f}v8m0-4H{high:.1f}m0-4v8"/>')
     if bar.old is not None:
         old, _ = box.at(bar.old, 0)
-        parts.append(
-            f'<path d="M{old:.1f} {middle - 6:.1f}l6 6l-6 6l-6-6z" fill="var(--sc-surface)" stroke="{_colour(1)}" '
-            'stroke-width="2"/>'
+        said += f", before {box.x.text(bar.old)}"
+        shapes.append(
+            f'<path d="M{old:.1f} {middle - 6:.1f}l6 6l-6 6l-6-6z" fill="var(--sc-surface)" '
+            f'stroke="{_colour(1)}" stroke-width="2"/>'
         )
-    parts.append("</g>")
-    return parts
+    return [*parts, _told(said, *shapes)]
 
 
 def _legend(
