@@ -54,7 +54,9 @@ class Ranking:
 
     def __init__(self, p: Floats, y: Ints) -> None:
         if len(p) != len(y) or not 0 < int(y.sum()) < len(y):
-            raise ValueError(f"ranking: expected street and indoor frames, got {int(y.sum())} indoor of {len(y)}")
+            raise ValueError(
+                f"ranking: expected street and indoor frames, got {int(y.sum())} indoor of {len(y)}"
+            )
         self._order = np.argsort(p, kind="stable")
         self._p, self._is_indoor = p[self._order], y[self._order] == 1
         # Equal scores form a block: no order among them may count.
