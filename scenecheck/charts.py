@@ -259,7 +259,7 @@ def _svg(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     body = "".join(parts)
     width = max(width, 24 + len(title) * _EM_PX * 1.15)
     # Several charts share a page: an id made from the content is unique there and the same in every run.
-    name = f"sc-{zlib.crc32((title + body).encode()):08x}"
+    name = f"sc-{zlib.crc32((_escape(title) + body).encode()):08x}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="sc-chart" role="img" aria-labelledby="{name}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
