@@ -22,8 +22,9 @@ import numpy as np
 import onnxruntime as ort
 
 from scenecheck.card import card_path
-from scenecheck.classifier import Classifier, available_cpus
+from scenecheck.classifier import Classifier
 from scenecheck.errors import ScenecheckError
+from scenecheck.runtime import available_cpus
 
 BATCHES = (1, 8, 32)
 THREADS = (1, 2)

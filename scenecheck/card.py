@@ -165,11 +165,8 @@ def card_path(model: Path | None = None) -> Path:
     return path
 
 
-def load_card(path: Path) -> Card:
-    """Read and check a card.
-
-    Raises ModelError naming file and field: ``model-missing``, ``model-card``, ``model-preprocess``.
-    """
+def read_card(path: Path) -> bytes:
+    """The bytes of a card. Raises ModelError ``model-missing``, ``model-card``."""
     try:
         with path.open("rb") as f:
             text = f.read(MAX_CARD_BYTES + 1)
@@ -179,10 +176,18 @@ def load_card(path: Path) -> Card:
         raise ModelError("model-card", f"{path}: cannot be read: {e.strerror}") from e
     if len(text) > MAX_CARD_BYTES:
         raise ModelError("model-card", f"{path}: more than {MAX_CARD_BYTES} bytes: no model card")
+    return text
+
+
+def load_card(path: Path) -> Card:
+    """Read and check a card.
+
+    Raises ModelError naming file and field: ``model-missing``, ``model-card``, ``model-preprocess``.
+    """
     try:
-        card = Card.model_validate_json(text)
+        card = Card.model_validate_json(read_card(path))
     except ValidationError as e:
-        raise ModelError("model-card", f"{path}: {_what_is_wrong(e)}") from e
+        raise ModelError("model-card", f"{path}: {what_is_wrong(e)}") from e
     made_for = card.input.preprocess_version
     if made_for != PREPROCESS_VERSION:
         raise ModelError(
@@ -193,7 +198,7 @@ def load_card(path: Path) -> Card:
     return card
 
 
-def _what_is_wrong(error: ValidationError) -> str:
+def what_is_wrong(error: ValidationError) -> str:
     """The first complaints as ``field: what``, a few of them."""
     details = error.errors(include_url=False, include_input=True)
     sentences = []

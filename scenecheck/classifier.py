@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 
 from scenecheck.card import Card, card_path, load_card, read_pinned
 from scenecheck.errors import ContentError, ModelError, UsageError
 from scenecheck.pictures import decode_picture
-from scenecheck.precision import PRECISIONS, disagreement, has_vnni, int8_card_path
+from scenecheck.precision import PRECISIONS, disagreement, int8_card_path
 from scenecheck.preprocess import tiles as make_tiles
+from scenecheck.runtime import execution_provider, open_session, run_session, session_threads, short
 from scenecheck.types import Scores
 
 if TYPE_CHECKING:
@@ -37,70 +36,7 @@ MAX_BATCH = 32
 """Tiles given to the runtime at once: more is no faster (`benchmarks.inference`) and only
 takes memory, which a caller's list must not decide."""
 
-MAX_DEFAULT_THREADS = 4
-"""One tile is too little work to share among more threads without losing time at the joints."""
-
 _OUTPUTS = ("logits", "embedding", "cam")
-
-
-def available_cpus(root: Path = Path("/")) -> int:
-    """CPUs this process may use: affinity and cgroup quota (v1 and v2), at least 1.
-
-    ``root`` is where ``proc`` and ``sys`` are mounted.
-    """
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = [q for q in _cgroup_quotas(root) if q > 0]
-    # Rounded up: at 1.5 CPUs a second thread still helps, and spinning is off.
-    return max(1, min([n, *(int(-(-q // 1)) for q in quotas)]))
-
-
-def _cgroup_quotas(root: Path) -> Iterator[float]:
-    """Quotas in CPUs of this process's cgroup and of its ancestors, any of which may be the narrowest."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        hierarchy, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        is_v2 = hierarchy == "0" and not controllers
-        if not is_v2 and "cpu" not in controllers.split(","):
-            continue
-        mounts = ["sys/fs/cgroup"] if is_v2 else [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"]
-        parts = [p for p in group.split("/") if p not in ("", "..")]
-        for mount in mounts:
-            for depth in range(len(parts) + 1):
-                quota = _quota(root.joinpath(mount, *parts[:depth]), is_v2=is_v2)
-                if quota is not None:
-                    yield quota
-
-
-def _quota(folder: Path, *, is_v2: bool) -> float | None:
-    try:
-        if is_v2:
-            quota, period = (folder / "cpu.max").read_text().split()
-        else:
-            quota = (folder / "cpu.cfs_quota_us").read_text()
-            period = (folder / "cpu.cfs_period_us").read_text()
-        return float(quota) / float(period) if float(quota) > 0 else None
-    except (OSError, ValueError, ZeroDivisionError):  # no such group, or "max": no limit
-        return None
-
-
-def available_providers() -> list[str]:
-    """Names for ``provider`` that this installation of ONNX Runtime can run, best first."""
-    # Azure's sends pictures to a remote service, which nothing here may do.
-    names = [p for p in ort.get_available_providers() if p != "AzureExecutionProvider"]
-    return [p.removesuffix("ExecutionProvider").lower() for p in names]
-
-
-def _execution_provider(provider: str) -> str:
-    """ONNX Runtime's name of ``provider``. Raises UsageError ``provider``."""
-    for name in ort.get_available_providers():
-        if name.removesuffix("ExecutionProvider").lower() == provider.lower() in available_providers():
-            return str(name)
-    names = ", ".join(available_providers())
-    raise UsageError("provider", f"--provider {provider}: not in this installation; available: {names}")
 
 
 class Classifier:
@@ -126,56 +62,41 @@ class Classifier:
     ) -> None:
         if precision not in PRECISIONS:
             raise UsageError("bad-option", f"precision: expected {' or '.join(PRECISIONS)}, got {precision}")
-        if threads is not None and threads < 1:
-            raise UsageError("bad-option", f"threads: expected at least 1, got {threads}")
-        execution_provider = _execution_provider(provider)
+        self.threads = session_threads(threads)
+        ort_provider = execution_provider(provider)
         self.provider = provider.lower()
-        self.threads = threads or min(available_cpus(), MAX_DEFAULT_THREADS)
         path = card_path(model)
         self.fallback: str | None = None
         """Why int8 was asked for and not taken."""
         if precision == "int8":
-            self.fallback = self._try_int8(path, execution_provider)
+            self.fallback = self._try_int8(path, ort_provider)
         if precision == "fp32" or self.fallback is not None:
-            self._load(path, execution_provider, named=model)
+            self._load(path, ort_provider, named=model)
         if self.fallback is not None:
             _log.warning("int8 is not used here, fp32 is: %s", self.fallback)
         self.precision = str((self.card.model_extra or {}).get("precision", "fp32"))
         _log.info("%s %s on %s, %d threads", self.card.name, self.card.version, self.provider, self.threads)
 
-    def _load(self, path: Path, execution_provider: str, *, named: Path | None = None) -> None:
+    def _load(self, path: Path, ort_provider: str, *, named: Path | None = None) -> None:
         self.path = path
         self.card: Card = load_card(path)
         self.model_path = path.parent / self.card.file
         if named is not None and named.suffix.lower() == ".onnx" and named.name != self.card.file:
             raise ModelError("model-card", f"{path}: file is {self.card.file}, not {named.name}")
-        self._session: Any = self._open(execution_provider)
+        data = read_pinned(self.model_path, self.card.sha256)
+        self._session: Any = open_session(data, self.model_path, ort_provider, threads=self.threads)
         _check_shapes(self._session, self.card, self.model_path)
         self.worst_answer = self._check_known_answers()
         """Largest difference of a logit to the card's known answers."""
 
-    def _try_int8(self, fp32_path: Path, execution_provider: str) -> str | None:
+    def _try_int8(self, fp32_path: Path, ort_provider: str) -> str | None:
         """Load the int8 model beside a card; None, or why it must not be used on this host."""
         fp32, path = load_card(fp32_path), int8_card_path(fp32_path)
         try:
-            self._load(path, execution_provider)
+            self._load(path, ort_provider)
         except ModelError as e:
             return str(e)
         return disagreement(self.card, fp32, self._p_known)
-
-    def _open(self, execution_provider: str) -> Any:
-        data = read_pinned(self.model_path, self.card.sha256)
-        try:
-            session = ort.InferenceSession(
-                data, session_options(self.threads), providers=[execution_provider]
-            )
-        except Exception as e:
-            raise ModelError("model-broken", f"{self.model_path}: it does not load: {_short(e)}") from e
-        if session.get_providers()[0] != execution_provider:
-            raise UsageError(
-                "provider", f"--provider {self.provider}: installed, but it does not start on this machine"
-            )
-        return session
 
     def _check_known_answers(self) -> float:
         known = self.card.known_answers
@@ -185,7 +106,7 @@ class Classifier:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 batch = archive["tiles"]
         except Exception as e:
-            raise ModelError("model-broken", f"{path}: no array 'tiles' in it: {_short(e)}") from e
+            raise ModelError("model-broken", f"{path}: no array 'tiles' in it: {short(e)}") from e
         expected = (len(known.answers), 3, self.card.input.height, self.card.input.width)
         if batch.dtype != np.uint8 or batch.shape != expected:
             raise ModelError(
@@ -240,11 +161,7 @@ class Classifier:
         return Scores(np.array(p, np.float64), logits, embedding, cam)
 
     def _run(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        try:
-            found: list[NDArray[np.float32]] = self._session.run(list(_OUTPUTS), {"tiles": batch})
-        except Exception as e:
-            raise ModelError("model-broken", f"{self.model_path}: it does not run: {_short(e)}") from e
-        return found
+        return run_session(self._session, _OUTPUTS, {"tiles": batch}, self.model_path)
 
     def close(self) -> None:
         """Free the model's memory; harmless when done twice."""
@@ -257,21 +174,6 @@ class Classifier:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def session_options(threads: int) -> Any:
-    """ONNX Runtime's options for every session of the product."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads triple the CPU a camera costs and slow neighbours down
-    # (`benchmarks.inference` measures both).
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # Without VNNI x86 saturates on uint8 x int8; this makes the weights uint8, exact but half as fast.
-    options.add_session_config_entry("session.x64quantprecision", "0" if has_vnni() else "1")
-    options.log_severity_level = 4  # errors arrive as exceptions; a library prints nothing
-    return options
 
 
 def heat_map(scores: Scores) -> NDArray[np.float32]:
@@ -377,9 +279,3 @@ def _check_shapes(session: Any, card: Card, path: Path) -> None:
 
 def _shape_text(kind: str, shape: Sequence[int | str | None]) -> str:
     return f"{kind} [{', '.join('n' if d is None else str(d) for d in shape)}]"
-
-
-def _short(error: Exception) -> str:
-    """The first line of a foreign error, without its stack."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

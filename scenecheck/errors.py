@@ -9,6 +9,7 @@
     │   ├── RefusedError            somebody answers and says no: change address or credentials
     │   ├── StreamError             it opened, but brings no trustworthy frame
     │   └── ContentError            what came is no picture and no film
+    ├── StoreError          exit 3  the store fails underway; what it said is recorded stays so
     └── ModelError          exit 4  the installation or model is not what it claims
 
 Every error has a stable ``code``, a message of one line (what and where, never a secret), and what a
@@ -53,6 +54,15 @@ class UsageError(ScenecheckError):
         "no-such-path": "check the spelling; a camera's address starts with rtsp:// or http://",
         "no-secret": "set the environment variable, or write the password into the file",
         "provider": "see `scenecheck model info` for what this installation of ONNX Runtime offers",
+        "store-address": "give a file, or postgresql+psycopg://USER@HOST/DATABASE and the password by PGPASSWORD",
+        "store-unusable": "check that it is there, that it is a store, and that this user may write to it",
+        "store-foreign": "give another database, or a schema of its own (?options=-csearch_path%3DNAME)",
+        "store-newer": "upgrade scenecheck, or give another --db",
+        "no-such-run": "check the number; a store that is new has no runs",
+        "no-such-feed": "check the spelling; the store knows the feeds that were audited with it",
+        "run-busy": "wait until it is done or stop it; a new run needs no --resume",
+        "run-finished": "there is nothing left to resume; start a new run",
+        "run-differs": "resume with what the run began with, or start a new run",
     }
 
 
@@ -122,6 +132,17 @@ class ContentError(SourceError):
     }
 
 
+class StoreError(ScenecheckError):
+    """The store fails underway. What it said is recorded stays recorded; resume when it is well again."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "store-full": "free some space, then go on with --resume: nothing recorded is lost",
+        "store-failed": "check the disk or the server, then go on with --resume: nothing recorded is lost",
+        "store-damaged": "restore the store from a backup",
+        "run-taken": "this auditor stood still and another took the run over; leave it to that one",
+    }
+
+
 class ModelError(ScenecheckError):
     """The installation or the model is not what it claims to be. Nothing may be judged with it."""
 
@@ -133,5 +154,6 @@ class ModelError(ScenecheckError):
         "model-shape": "use a model made by `make model`, or one with the same inputs and outputs",
         "model-answers": "this runtime computes differently: reinstall onnxruntime; try --provider cpu",
         "model-broken": "restore the model file; it cannot be loaded",
+        "model-adapter": "make the adapter card and its model agree: docs/adapter.md describes every field",
         "model-preprocess": "install the scenecheck release that the model was made for",
     }

@@ -19,8 +19,6 @@ from scenecheck.card import load_card
 from scenecheck.classifier import (
     MAX_BATCH,
     Classifier,
-    available_cpus,
-    available_providers,
     heat_map,
     tile_sha256,
     verify,
@@ -28,6 +26,7 @@ from scenecheck.classifier import (
 from scenecheck.errors import ModelError, UsageError
 from scenecheck.pictures import decode_picture
 from scenecheck.preprocess import tiles as make_tiles
+from scenecheck.runtime import available_cpus, available_providers
 from scenecheck.types import Scores
 from tests.models import HEIGHT, WIDTH, TinyModel, known_tiles, logits_by_hand, make_tiny_model, tiny_onnx
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scenecheck.classifier import Classifier, session_options
+from scenecheck.classifier import Classifier
 from scenecheck.errors import ModelError, UsageError
 from scenecheck.precision import MAX_INT8_SHIFT, has_vnni, int8_card_path
+from scenecheck.runtime import session_options
 from tests.models import TinyModel, known_tiles, make_tiny_model, tiny_onnx
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,7 +166,7 @@ def test_session_when_the_cpu_lacks_vnni_then_exact_integers_are_asked_for(
     if cpuinfo is not None:
         (tmp_path / "proc/cpuinfo").write_text(cpuinfo)
     assert has_vnni(tmp_path) is expected
-    monkeypatch.setattr("scenecheck.classifier.has_vnni", lambda: expected)
+    monkeypatch.setattr("scenecheck.runtime.has_vnni", lambda: expected)
     entry = session_options(1).get_session_config_entry("session.x64quantprecision")
     assert entry == ("0" if expected else "1")
 

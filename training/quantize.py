@@ -34,10 +34,11 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from scenecheck.card import Card, load_card
-from scenecheck.classifier import Classifier, session_options
+from scenecheck.classifier import Classifier
 from scenecheck.pictures import decode_picture
 from scenecheck.precision import MAX_INT8_SHIFT, int8_card_path
 from scenecheck.preprocess import tiles
+from scenecheck.runtime import session_options
 from scenecheck.types import Sighting, Thresholds
 from scenecheck.verdict import judge
 from training import prepare

@@ -28,7 +28,8 @@ def info(as_json: bool, model_path: Path | None, provider: str, threads: int | N
     Example:
       scenecheck model info
     """
-    from scenecheck.classifier import Classifier, available_providers
+    from scenecheck.classifier import Classifier
+    from scenecheck.runtime import available_providers
 
     with Classifier(model_path, provider=provider, threads=threads, precision=precision) as classifier:
         tell_fallback(classifier)
