@@ -76,12 +76,25 @@ def explanation(
     return canvas
 
 
+def heat_layer(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Heat as a layer to lay over a mosaic: ``float32 [h, w]`` in log-odds to ``uint8 [h, w, 4]`` BGRA.
+
+    Red speaks for indoor, blue for street, what says nothing is transparent.
+    """
+    colour, alpha = _tint(np.tanh(heat / np.float32(6.0)))
+    return np.asarray(np.concatenate([colour, alpha * 255], axis=2).round(), np.uint8)
+
+
 def _overlay(picture: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
-    strength = np.tanh(
-        cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC) / 6.0
+    colour, alpha = _tint(
+        np.tanh(cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC) / 6.0)
     )
-    alpha = (0.5 * np.abs(strength))[:, :, None]
-    colour = np.where(strength[:, :, None] > 0, _RED, _BLUE)
     mixed = picture * (1 - alpha) + colour * alpha
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
+
+
+def _tint(strength: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Colour ``[h, w, 3]`` BGR and opacity ``[h, w, 1]`` in 0..0.5 of strengths ``[h, w]`` in -1..1."""
+    strength = strength[:, :, None]
+    return np.where(strength > 0, _RED, _BLUE), np.float32(0.5) * np.abs(strength)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenecheck.mask import MAX_CELLS, explanation, pixelate
+from scenecheck.mask import MAX_CELLS, explanation, heat_layer, pixelate
 from scenecheck.types import Label
 
 
@@ -57,3 +57,13 @@ def test_heat_turns_red_for_indoor_and_blue_for_street() -> None:
     left, right = picture[200, 100].astype(int), picture[200, 860].astype(int)
     assert left[0] > left[2] + 50
     assert right[2] > right[0] + 50
+
+
+def test_heat_layer_is_red_for_indoor_blue_for_street_and_clear_where_nothing_speaks() -> None:
+    layer = heat_layer(np.array([[20.0, 0.0, -20.0]], np.float32))
+    assert layer.shape == (1, 3, 4)
+    indoor, nothing, street = layer[0].astype(int)
+    assert indoor[2] > indoor[0] + 50
+    assert street[0] > street[2] + 50
+    assert [indoor[3], nothing[3], street[3]] == [127, 0, 127]
+    assert heat_layer(np.empty((0, 0), np.float32)).shape == (0, 0, 4)
