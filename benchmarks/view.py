@@ -366,6 +366,24 @@ def fit(found: list[Pair], *, coarse: bool) -> dict[str, Any]:
             "moves_accepted_0.1_percent_at": round(float(np.quantile(moved, 0.999)), 3)}  # fmt: skip
 
 
+def report(*, with_fit: bool = False) -> dict[str, Any]:
+    """Everything this benchmark prints; the rows per kind of pair in ``fine``."""
+    maker = Maker()
+    found = pairs(maker)
+    out: dict[str, Any] = {}
+    if with_fit:
+        out["fit"] = {"fine": fit(found, coarse=False), "coarse": fit(found, coarse=True)}
+    out["fine"] = figures(found, maker, coarse=False)
+    out["coarse"] = {k: v for k, v in figures(found, maker, coarse=True).items() if k != "rows"}
+    out["fitted_cameras"] = {
+        k: v
+        for k, v in figures(found, maker, coarse=False, odd=False).items()
+        if k.startswith(("au", "re", "ac"))
+    }
+    out["how_far"] = distances(found)
+    return out
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -377,19 +395,7 @@ def main() -> int:
         print(f"skipped: {DATA.name} is absent", file=sys.stderr)
         return 0
     cv2.setNumThreads(1)
-    maker = Maker()
-    found = pairs(maker)
-    out: dict[str, Any] = {}
-    if args.fit:
-        out["fit"] = {"fine": fit(found, coarse=False), "coarse": fit(found, coarse=True)}
-    out["fine"] = figures(found, maker, coarse=False)
-    out["coarse"] = {k: v for k, v in figures(found, maker, coarse=True).items() if k != "rows"}
-    out["fitted_cameras"] = {
-        k: v
-        for k, v in figures(found, maker, coarse=False, odd=False).items()
-        if k.startswith(("au", "re", "ac"))
-    }
-    out["how_far"] = distances(found)
+    out = report(with_fit=args.fit)
     if args.json:
         print(json.dumps(out))
         return 0

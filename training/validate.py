@@ -1,93 +1,213 @@
-"""Judge strangers' cameras with the exported model, beside the frozen-features baseline.
+"""Measure the shipped model and the recipe that made it; every figure of the model card comes from here.
 
-    python -m training.validate [--manifest MANIFEST.csv] [--model models/scenecheck.json] [--json] [--no-baseline]
+    python -m training.validate                      # all parts, into RUN/figures.json
+    python -m training.validate --part cameras clips # these again, the others kept
+    python -m training.validate --part cameras --manifest yours/held-out.csv --model MODEL.json
 
-The pictures go the product's own way (preprocess, classifier, verdict). The manifest's cameras must not
-have been trained on; the default is the CCTV set beside the repository, which no training step reads.
-The baseline is a logistic regression on the frozen ImageNet net's embeddings of the same training pictures.
+| part | what is judged | by |
+|---|---|---|
+| sources | the training photographs, as they are and as bad cameras would show them | the net of the fold that held their whole source out (RUN/held_out.npz) |
+| recipe | the CCTV cameras | the net of the fold that held the camera out (RUN/cameras.npz, when there is one) |
+| cameras | the CCTV cameras | the shipped net: those it never saw |
+| clips | films of CCTV cameras | `scenecheck.check`, as the command does |
+| baseline | the CCTV cameras | logistic regression on the frozen ImageNet net's features of the photographs |
+| robustness, int8, view | see `scenecheck.evaluation.stress`, `training.quantize`, `benchmarks.view` | the shipped net |
+
+Temperature and thresholds of `sources` and `recipe` are cross-fitted: set on the other folds. The cameras with
+`crc32(group) % 3 == 0` are seen by no shipped net. A part whose pictures are not there is left out, with a notice.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
-from collections import Counter
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scenecheck.card import Card, card_path, load_card
 from scenecheck.classifier import Classifier
 from scenecheck.evaluation import metrics
-from scenecheck.types import Label, Sighting, Thresholds
-from scenecheck.verdict import judge
-from training import prepare
+from scenecheck.types import Label
+from training import figures, prepare, tables
+from training.figures import Margins, Scored, judged
 
-ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 DATA = ROOT.parent / "shared" / "data"
-CACHE = Path(__file__).resolve().parent / ".cache"
-MIN_SLICE = 8  # pictures of a flag below which a figure says nothing
+RUN = HERE / "runs" / "shipped"
+CACHE = HERE / ".cache"
+SCHEMA = "scenecheck/model-figures/1"
+N_THIRDS = 3
 
 
-def scores(examples: prepare.Examples, model: Path | None) -> tuple[NDArray[np.float64], Thresholds]:
-    """``p_indoor`` of every picture, and the card's thresholds."""
-    with Classifier(model) as classifier:
+class NotThereError(Exception):
+    """What a part needs is missing; the text says what."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where a part finds what it judges."""
+
+    run: Path
+    model: Path
+    manifest: Path
+    scenes: Path
+    clips: Path
+
+    @property
+    def card(self) -> Card:
+        return load_card(self.model)
+
+    @property
+    def has_learned_cameras(self) -> bool:
+        """Whether the shipped net saw cameras of the manifest: then only the third kept apart judges it."""
+        return (self.run / "cameras.npz").is_file()
+
+    def examples(self) -> prepare.Examples:
+        if not self.manifest.is_file():
+            raise NotThereError(f"{self.manifest}: no such file")
+        return prepare.read_manifest(self.manifest)
+
+
+def is_kept_apart(group: str) -> bool:
+    """Whether no shipped net may ever see this camera."""
+    return zlib.crc32(group.encode()) % N_THIRDS == 0
+
+
+def kept_apart(groups: NDArray[np.str_]) -> NDArray[np.bool_]:
+    return np.array([is_kept_apart(str(g)) for g in groups], bool)
+
+
+# --- the parts -----------------------------------------------------------------------------------
+
+
+def by_scope(scored: Scored, inputs: Inputs) -> dict[str, Any]:
+    """``third``: the cameras kept apart; ``all``: every camera, unless the shipped net has learned from some."""
+    if inputs.manifest != DATA / "cctv" / "manifest.csv":
+        return {"all": judged(scored)}  # another's cameras: whether they were held out is theirs to know
+    found = {"third": judged(scored.take(kept_apart(scored.group)))}
+    return found if inputs.has_learned_cameras else {"all": judged(scored), **found}
+
+
+def cameras(inputs: Inputs) -> dict[str, Any]:
+    examples = inputs.examples()
+    with Classifier(inputs.model, threads=1) as classifier:
         p = [
             classifier.score(
                 np.stack([prepare.to_tile(prepare.read_rgb(examples.root / q)) for q in part])
             ).p_indoor
             for part in np.array_split(examples.path, max(1, len(examples) // 32))
         ]
-        return np.concatenate(p), classifier.card.thresholds
+    t = inputs.card.thresholds
+    return by_scope(Scored.by(np.concatenate(p), examples.label, examples.group, examples.flags, t), inputs)
 
 
-def cameras(p: NDArray[np.float64], examples: prepare.Examples, thresholds: Thresholds) -> dict[str, Any]:
-    """Verdicts of whole cameras by the product's rule, over all their frames."""
-    counts: Counter[tuple[str, str]] = Counter()
-    names: dict[str, list[str]] = {"missed": [], "flagged": [], "unknown_rooms": [], "unknown_streets": []}
-    for group in np.unique(examples.group):
-        rows = np.flatnonzero(examples.group == group)
-        truth = prepare.LABELS[int(examples.label[rows[0]])]
-        verdict = judge([Sighting(float(i), float(p[r])) for i, r in enumerate(rows)], thresholds).label
-        counts[truth, verdict.value] += 1
-        if verdict is Label.UNKNOWN:
-            names["unknown_rooms" if truth == "indoor" else "unknown_streets"].append(str(group))
-        elif verdict.value != truth:
-            names["missed" if truth == "indoor" else "flagged"].append(str(group))
-    n = sum(counts.values())
-    n_unknown = len(names["unknown_rooms"]) + len(names["unknown_streets"])
-    return {
-        "n": n,
-        "rooms": sum(v for (t, _), v in counts.items() if t == "indoor"),
-        "streets": sum(v for (t, _), v in counts.items() if t == "street"),
-        "unknown_share": round(n_unknown / n, 4),
-        **names,
-    }
+def recipe(inputs: Inputs) -> dict[str, Any]:
+    path = inputs.run / "cameras.npz"
+    if not path.is_file():
+        raise NotThereError(f"{path}: this run trained on no cameras")
+    with np.load(path) as f:
+        margin, label, group, fold, flags = (f[k] for k in ("margin", "label", "group", "fold", "flags"))
+    found = Margins(margin.astype(np.float64), label.astype(np.int64), np.ones(len(margin)))
+    p, below, above, points = figures.crossfitted(found, fold, photographs(inputs)[0], figures.operating_point)
+    scored = Scored(p, found.label, group, flags, below, above)
+    by_fold = [{"fold": int(k), **judged(scored.take(fold == k))} for k in np.unique(fold)]
+    return {"pooled": judged(scored), "folds": by_fold, "operating_points": points}
 
 
-def slices(
-    p: NDArray[np.float64], examples: prepare.Examples, thresholds: Thresholds
-) -> dict[str, dict[str, Any]]:
-    """Per flag: pictures, and the share called right, unknown and wrong by the card's thresholds."""
-    said = np.where(p <= thresholds.street_below, 0, np.where(p >= thresholds.indoor_above, 1, -1))
-    flags = sorted({f for text in examples.flags for f in text.split()})
-    found = {}
-    for flag in flags:
-        rows = np.array([flag in text.split() for text in examples.flags])
-        if rows.sum() >= MIN_SLICE:
-            wrong = (said[rows] >= 0) & (said[rows] != examples.label[rows])
-            found[flag] = {
-                "pictures": int(rows.sum()),
-                "cameras": len(np.unique(examples.group[rows])),
-                "right": round(float((said[rows] == examples.label[rows]).mean()), 3),
-                "unknown": round(float((said[rows] < 0).mean()), 3),
-                "wrong": round(float(wrong.mean()), 3),
-            }
+def photographs(inputs: Inputs) -> tuple[Margins, dict[str, NDArray[Any]]]:
+    """Held-out margins of the photographs, first as they are, then as cameras show them, and the other columns."""
+    path = inputs.run / "held_out.npz"
+    if not path.is_file():
+        raise NotThereError(f"{path}: run training.train first")
+    with np.load(path) as f:
+        held = {k: f[k] for k in f.files}
+    kept = held["weight"] > 0
+    held = {k: v[kept] for k, v in held.items()} | {"flags": _flags(inputs, held)[kept]}
+    margin = np.concatenate([held["margin"], held["margin_camera"]]).astype(np.float64)
+    weight = np.tile(held["weight"], 2).astype(np.float64)
+    return Margins(margin, np.tile(held["label"], 2).astype(np.int64), weight), held
+
+
+def _flags(inputs: Inputs, held: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
+    """Flags of the held-out rows: from the run, or from the manifest if it still lists the same pictures."""
+    if "flags" in held:
+        return held["flags"]
+    if inputs.scenes.is_file():
+        examples = prepare.read_manifest(inputs.scenes)
+        if np.array_equal(examples.group, held["group"]):
+            return examples.flags
+    return np.full(len(held["label"]), "", dtype=np.str_)
+
+
+def sources(inputs: Inputs) -> dict[str, Any]:
+    both, held = photographs(inputs)
+    n, fold = len(held["label"]), held["fold"]
+    p, below, above, points = figures.crossfitted(both, np.tile(fold, 2), None, figures.operating_point)
+    found: dict[str, Any] = {"operating_points": points}
+    for name, rows in (("as_they_are", slice(0, n)), ("as_cameras_show_them", slice(n, 2 * n))):
+        scored = Scored(p[rows], both.label[rows], held["group"], held["flags"], below[rows], above[rows])
+        by_fold = [_brief(scored.take(fold == k), fold=int(k), sources=len(np.unique(held["source"][fold == k])))
+                   for k in np.unique(fold)]  # fmt: skip
+        found[name] = {"pooled": _brief(scored, sources=len(np.unique(held["source"]))), "folds": by_fold}
+        found[name]["pooled"]["night_or_ir"] = figures.recall_in(scored, scored.flagged(figures.NIGHT), 0.01)
     return found
 
 
-def baseline(train: prepare.Examples, test: prepare.Examples) -> NDArray[np.float64]:
+def _brief(s: Scored, **more: int) -> dict[str, Any]:
+    """Photographs are no cameras: frames alone, without verdicts."""
+    return {**more, "n": figures.counts(s), "frames": metrics.frame_figures(s.p, s.label, s.group)}
+
+
+def clips(inputs: Inputs) -> dict[str, Any]:
+    """Right, unknown and wrong by name, of clips whose camera the shipped net never saw and of the others."""
+    from scenecheck import check
+
+    if not inputs.clips.is_file():
+        raise NotThereError(f"{inputs.clips}: no such file")
+    with inputs.clips.open(newline="", encoding="utf-8") as f:
+        rows = [r for r in csv.DictReader(f) if r["label"] in prepare.LABELS]
+    found: dict[str, Any] = {}
+    with Classifier(inputs.model, threads=1) as classifier:
+        for row in rows:
+            is_seen = inputs.has_learned_cameras and not is_kept_apart(row["group"])
+            part = found.setdefault("learned" if is_seen else "strangers",
+                                    {"n": 0, "rooms": 0, "right": 0, "unknown": {}, "wrong": {}})  # fmt: skip
+            verdict = check(inputs.clips.parent / row["path"], classifier=classifier).verdict
+            part["n"] += 1
+            part["rooms"] += row["label"] == "indoor"
+            if verdict.label.value == row["label"]:
+                part["right"] += 1
+            else:
+                kind = "unknown" if verdict.label is Label.UNKNOWN else "wrong"
+                part[kind][row["group"]] = f"{row['label']}: {verdict.reason}"
+    return found
+
+
+def baseline(inputs: Inputs) -> dict[str, Any]:
+    examples = inputs.examples()
+    if not inputs.scenes.is_file():
+        raise NotThereError(f"{inputs.scenes}: no such file")
+    p = _frozen(prepare.read_manifest(inputs.scenes), examples)
+    scored = Scored.by(p, examples.label, examples.group, examples.flags, inputs.card.thresholds)
+    found = by_scope(scored, inputs)
+    found.setdefault("all", judged(scored))  # it learned from no camera
+    # One half is where a logistic regression decides; it has no thresholds to be judged by.
+    return {scope: {k: v for k, v in part.items() if k not in ("verdicts", "slices")}
+            for scope, part in found.items()}  # fmt: skip
+
+
+def _frozen(train: prepare.Examples, test: prepare.Examples) -> NDArray[np.float64]:
     """``p_indoor`` of ``test`` by logistic regression on frozen embeddings of ``train``."""
     import torch
     from sklearn.linear_model import LogisticRegression
@@ -106,94 +226,83 @@ def baseline(train: prepare.Examples, test: prepare.Examples) -> NDArray[np.floa
     return np.asarray(head.fit(embeddings[0], train.label).predict_proba(embeddings[1])[:, 1], np.float64)
 
 
-def judged(
-    p: NDArray[np.float64], examples: prepare.Examples, thresholds: Thresholds | None
-) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "frames": metrics.frame_figures(p, examples.label, examples.group),
-        "cameras_wrong_by_median": metrics.cameras_wrong(p, examples.label, examples.group),
-    }
-    if thresholds is not None:
-        found["verdicts"] = cameras(p, examples, thresholds)
-        found["slices"] = slices(p, examples, thresholds)
+def robustness(inputs: Inputs) -> dict[str, Any]:
+    from training import robustness as stress
+
+    examples = inputs.examples()
+    if inputs.has_learned_cameras:
+        examples = examples.take(kept_apart(examples.group))
+    with Classifier(inputs.model, threads=1) as classifier:
+        return stress.figures(lambda batch: classifier.score(batch).p_indoor, stress.chosen(examples, None))
+
+
+def int8(inputs: Inputs) -> dict[str, Any]:
+    from scenecheck.precision import int8_card_path
+    from training import quantize
+
+    path = int8_card_path(inputs.model)
+    if not path.is_file():
+        raise NotThereError(f"{path}: run training.quantize first")
+    return {"sha256": load_card(path).sha256, **quantize.compare(inputs.model, inputs.manifest)}
+
+
+def view(inputs: Inputs) -> dict[str, Any]:
+    from benchmarks import view as benchmark
+
+    if inputs.model != card_path():
+        raise NotThereError(f"{inputs.model}: the benchmark of views knows the bundled model only")
+    inputs.examples()
+    return benchmark.report()
+
+
+PARTS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
+    f.__name__: f for f in (sources, recipe, cameras, clips, baseline, robustness, int8, view)
+}
+
+
+# --- together ------------------------------------------------------------------------------------
+
+
+def measured(inputs: Inputs, parts: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    """``known`` figures with ``parts`` measured anew; figures of another model are dropped."""
+    sha256 = inputs.card.sha256
+    found = known if known.get("model_sha256") == sha256 else {}
+    found |= {"schema": SCHEMA, "model_sha256": sha256}
+    for name in parts:
+        began = time.monotonic()
+        found.pop(name, None)
+        try:
+            found[name] = PARTS[name](inputs)
+        except NotThereError as e:
+            print(f"{name}: left out: {e}", file=sys.stderr)
+            continue
+        found.setdefault("seconds", {})[name] = round(time.monotonic() - began)
+        print(f"{name}: {found['seconds'][name]} s", file=sys.stderr, flush=True)
     return found
-
-
-def figures(manifest: Path, model: Path | None, *, with_baseline: bool) -> dict[str, Any]:
-    """Everything this module prints."""
-    test = prepare.read_manifest(manifest)
-    p, thresholds = scores(test, model)
-    found: dict[str, Any] = {
-        "manifest": manifest.parent.name + "/" + manifest.name,
-        "n": {
-            "frames": len(test),
-            "indoor_frames": int(test.label.sum()),
-            "cameras": len(np.unique(test.group)),
-            "indoor_cameras": len(np.unique(test.group[test.label == 1])),
-        },
-        "model": judged(p, test, thresholds),
-    }
-    if with_baseline:
-        train = prepare.read_manifest(DATA / "scenes" / "manifest.csv")
-        found["baseline"] = judged(baseline(train, test), test, None)
-    return found
-
-
-def table(found: dict[str, Any]) -> str:
-    """The figures as Markdown, model and baseline side by side."""
-    sides = [(name, found[name]) for name in ("model", "baseline") if name in found]
-    lines = ["| | " + " | ".join(name for name, _ in sides) + " |", "|---|" + "---|" * len(sides)]
-
-    def row(title: str, *cells: str) -> None:
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-
-    def interval(value: float, ci: list[float]) -> str:
-        return f"{value:.4f} [{ci[0]:.3f}, {ci[1]:.3f}]"
-
-    row("frame AUROC", *[interval(s["frames"]["auroc"], s["frames"]["auroc_ci"]) for _, s in sides])
-    for fpr, title in (("0.005", "0.5 %"), ("0.01", "1 %")):
-        cells = [s["frames"]["recall_at_fpr"][fpr] for _, s in sides]
-        row(f"indoor recall at {title} false positives", *[interval(c["value"], c["ci"]) for c in cells])
-    row("ECE", *[f"{s['frames']['ece']:.3f}" for _, s in sides])
-    n = found["n"]["cameras"]
-    row(f"cameras wrong of {n}, median frame", *[str(len(s["cameras_wrong_by_median"])) for _, s in sides])
-    verdicts = found["model"]["verdicts"]
-    lines += ["", verdict_sentence(verdicts), ""]
-    lines += ["| flag | pictures | cameras | right | unknown | wrong |", "|---|---|---|---|---|---|"]
-    for flag, s in found["model"]["slices"].items():
-        lines.append(
-            f"| {flag} | {s['pictures']} | {s['cameras']} | {s['right']:.0%} | {s['unknown']:.0%} | {s['wrong']:.0%} |"
-        )
-    return "\n".join(lines)
-
-
-def verdict_sentence(verdicts: dict[str, Any]) -> str:
-    """What became of whole cameras, by name, a zero with what it proves."""
-    missed, flagged = (
-        f"{len(verdicts[k])} of {verdicts[n]}" for k, n in (("missed", "rooms"), ("flagged", "streets"))
-    )
-    proven = {
-        k: metrics.wilson(len(verdicts[k]), verdicts[n])
-        for k, n in (("missed", "rooms"), ("flagged", "streets"))
-    }
-    names = {k: ", ".join(v) or "none" for k, v in verdicts.items() if isinstance(v, list)}
-    return (
-        f"Verdicts of the {verdicts['n']} cameras: {missed} rooms called street ({names['missed']}; 95 % interval "
-        f"{proven['missed']}), {flagged} streets called indoor ({names['flagged']}; {proven['flagged']}), "
-        f"{verdicts['unknown_share']:.1%} unknown (rooms: {names['unknown_rooms']}; "
-        f"streets: {names['unknown_streets']})."
-    )
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--manifest", type=Path, default=DATA / "cctv" / "manifest.csv")
-    ap.add_argument("--model", type=Path)
+    ap.add_argument("--run", type=Path, default=RUN)
+    ap.add_argument("--model", type=Path, help="card; default: the shipped one")
+    ap.add_argument("--manifest", type=Path, default=DATA / "cctv" / "manifest.csv", help="cameras to judge")
+    ap.add_argument("--scenes", type=Path, default=DATA / "scenes" / "manifest.csv", help="of the training")
+    ap.add_argument("--clips", type=Path, default=DATA / "cctv" / "clips.csv")
+    ap.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
     ap.add_argument("--json", action="store_true")
-    ap.add_argument("--no-baseline", action="store_true")
     a = ap.parse_args()
-    found = figures(a.manifest, a.model, with_baseline=not a.no_baseline)
-    print(json.dumps(found, indent=1) if a.json else table(found))
+    cv2.setNumThreads(1)
+    inputs = Inputs(a.run, card_path(a.model), a.manifest.resolve(), a.scenes.resolve(), a.clips.resolve())
+    out = a.run / "figures.json"
+    is_own = inputs.manifest != DATA / "cctv" / "manifest.csv"
+    known = json.loads(out.read_text(encoding="utf-8")) if out.is_file() and not is_own else {}
+    found = measured(inputs, a.part, known)
+    if a.run.is_dir() and not is_own:  # figures on another's cameras are not the model card's
+        part = out.with_suffix(".part")
+        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        part.replace(out)
+    shown = {k: v for k, v in found.items() if k in a.part or k not in PARTS}
+    print(json.dumps(shown, indent=1) if a.json else tables.text(shown))
 
 
 if __name__ == "__main__":
