@@ -12,13 +12,14 @@ import math
 import re
 import zlib
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 N_COLOURS = 6
+_DASHES = ("", ' stroke-dasharray="7 3"', ' stroke-dasharray="2 3"')
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 _EM_PX = 6.6
@@ -40,7 +41,6 @@ font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 .sc-chart .reference{stroke:var(--sc-muted);stroke-dasharray:3 3;fill:none}
 .sc-chart .line{fill:none;stroke-width:2;stroke-linejoin:round}.sc-chart .whisker{stroke:var(--sc-ink);fill:none}
 """
-_DASHES = ("", ' stroke-dasharray="7 3"', ' stroke-dasharray="2 3"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,9 @@ class Axis:
     def ticks(self) -> list[float]:
         """Round numbers within the range: 1, 2 or 5 times a power of ten, or the powers alone."""
         if self.log:
-            decades = range(
-                math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1
-            )
-            return [10.0**d for d in decades]
+            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [m * 10.0**d for d in decades for m in ((1, 2, 5) if len(decades) < 5 else (1,))]
+            return [v for v in found if self.low * (1 - 1e-9) <= v <= self.high * (1 + 1e-9)]
         rough = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
@@ -175,23 +174,29 @@ def line_chart(
     return _svg(title, _WIDTH_PX, box.bottom + 46 + height, [*parts, *legend])
 
 
-def roc_chart(curves: Sequence[Series], *, title: str, n_street: int, marks: Sequence[Mark] = ()) -> str:
+def roc_chart(
+    curves: Sequence[Series],
+    *,
+    title: str,
+    n_street: int,
+    highest_fpr: float = 1.0,
+    marks: Sequence[Mark] = (),
+) -> str:
     """Recall over false-positive rate near zero: ``x`` is the FPR, logarithmic down to one of ``n_street``.
 
     Zero false positives stand at the left edge. ``marks`` are the operating points.
     """
-    axis = Axis("streets flagged (FPR)", 0.5 / max(n_street, 1), 1.0, log=True, percent=True, edge="0")
-    return line_chart(
-        curves, title=title, x=axis, y=Axis("rooms found (recall)", percent=True), marks=marks, steps=True
-    )
+    low = min(0.5 / max(n_street, 1), highest_fpr / 10)
+    x = Axis("streets flagged (FPR)", low, highest_fpr, log=True, percent=True, edge="0")
+    y = Axis("rooms found (recall)", percent=True)
+    return line_chart(curves, title=title, x=x, y=y, marks=marks, steps=True)
 
 
 def reliability_chart(sets: Mapping[str, Sequence[Bin]], *, title: str) -> str:
     """What was predicted beside what came true, of one or several models; the diagonal is honest."""
     axis = Axis("share that is indoor", percent=True)
     box = _Box(54, 34, 354, 334, Axis("predicted p_indoor", percent=True), axis)
-    (x0, y0), (x1, y1) = box.at(0, 0), box.at(1, 1)
-    parts = [*_axes(box), f'<path class="reference" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>']
+    parts = [*_axes(box), '<path class="reference" d="M54 334L354 34"/>']
     most = max((b.n for bins in sets.values() for b in bins), default=1)
     for i, (name, bins) in enumerate(sets.items()):
         colour, shift = _colour(i), 3.0 * i
@@ -209,8 +214,7 @@ def reliability_chart(sets: Mapping[str, Sequence[Bin]], *, title: str) -> str:
 def bar_chart(bars: Sequence[Bar], *, title: str, x: Axis) -> str:
     """Horizontal bars with intervals as whiskers; a hollow diamond is the old value."""
     left = 16 + _room(b.label for b in bars)
-    right = 24 + _room(b.note for b in bars)
-    row_px, width = 24, left + 250 + right
+    row_px, width = 24, left + 250 + 24 + _room(b.note for b in bars)
     box = _Box(left, 36, left + 250, 36 + max(len(bars), 1) * row_px, x, Axis("", 0, 1))
     parts = _x_axis(box)
     for i, bar in enumerate(bars):
@@ -283,6 +287,10 @@ def _text(x: float, y: float, text: str, *, anchor: str = "start", klass: str = 
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{_escape(text)}</text>'
 
 
+def _upright(x: float, y: float, text: str, *, anchor: str = "start") -> str:
+    return f'<g transform="translate({x:.1f} {y:.1f}) rotate(-90)">{_text(0, 0, text, anchor=anchor)}</g>'
+
+
 def _room(labels: Iterable[str]) -> float:
     """Width in px of the longest label, as far as labels are written out."""
     return min(max(map(len, labels), default=0), _LABEL_CHARACTERS) * _EM_PX
@@ -302,10 +310,11 @@ def _dash(i: int) -> str:
 
 
 def _x_axis(box: _Box) -> list[str]:
-    parts, ticks = [], [(t, box.x.text(t)) for t in box.x.ticks()]
-    if box.x.edge is not None:
-        ticks.insert(0, (box.x.low, box.x.edge))
-    for value, text in ticks:
+    edge = [] if box.x.edge is None else [(box.x.low, box.x.edge)]
+    parts = []
+    for value, text in edge + [
+        (t, box.x.text(t)) for t in box.x.ticks() if not edge or box.x.share(t) > 0.06
+    ]:
         x, _ = box.at(value, box.y.low)
         parts.append(f'<path class="grid" d="M{x:.1f} {box.top:.1f}V{box.bottom:.1f}"/>')
         parts.append(_text(x, box.bottom + 15, text, anchor="middle"))
@@ -320,8 +329,7 @@ def _axes(box: _Box) -> list[str]:
         parts.append(f'<path class="grid" d="M{box.left:.1f} {y:.1f}H{box.right:.1f}"/>')
         parts.append(_text(box.left - 6, y + 4, box.y.text(value), anchor="end"))
     middle = (box.top + box.bottom) / 2
-    label = _text(0, 0, box.y.label, anchor="middle")
-    return [*parts, f'<g transform="translate(12 {middle:.1f}) rotate(-90)">{label}</g>']
+    return [*parts, _upright(12, middle, box.y.label, anchor="middle")]
 
 
 def _marks(box: _Box, marks: Sequence[Mark]) -> Iterator[str]:
@@ -329,27 +337,23 @@ def _marks(box: _Box, marks: Sequence[Mark]) -> Iterator[str]:
         x, _ = box.at(mark.x, box.y.low)
         yield f'<path class="reference" d="M{x:.1f} {box.top:.1f}V{box.bottom:.1f}"/>'
         # Written upwards along the line: marks near each other stay apart.
-        label = _text(0, 0, mark.label)
-        yield f'<g transform="translate({x - 4:.1f} {box.bottom - 6:.1f}) rotate(-90)">{label}</g>'
-
-
-def _runs(s: Series) -> Iterator[list[int]]:
-    """Index ranges between the gaps."""
-    for drawn, run in groupby(range(len(s.x)), lambda i: math.isfinite(s.x[i]) and math.isfinite(s.y[i])):
-        if drawn:
-            yield list(run)
+        yield _upright(x - 4, box.bottom - 6, mark.label)
 
 
 def _line(box: _Box, s: Series, index: int, *, steps: bool, dots: bool) -> Iterator[str]:
     colour = _colour(index)
-    for run in _runs(s):
+    # NaN parts a line into runs; one of a single point would not show as a line.
+    for drawn, indices in groupby(range(len(s.x)), lambda i: math.isfinite(s.x[i]) and math.isfinite(s.y[i])):
+        run = list(indices)
+        if not drawn:
+            continue
         points = [box.at(s.x[i], s.y[i]) for i in run]
         if s.low is not None and s.high is not None:
             there, back = (((i, s.high[i]) for i in run), ((i, s.low[i]) for i in reversed(run)))
             outline = "L".join("{:.1f} {:.1f}".format(*box.at(s.x[i], v)) for i, v in [*there, *back])
             yield f'<path fill="{colour}" fill-opacity=".15" d="M{outline}Z"/>'
         path = "M{:.1f} {:.1f}".format(*points[0])
-        for (_, _), (x, y) in pairwise(points):
+        for x, y in points[1:]:
             path += f"H{x:.1f}V{y:.1f}" if steps else f"L{x:.1f} {y:.1f}"
         yield _told(s.name, f'<path class="line" stroke="{colour}"{_dash(index)} d="{path}"/>')
         for (x, y), i in zip(points, run, strict=True):
