@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
+import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scenecheck.errors import UsageError
 from scenecheck.types import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 REQUIRED = ("path", "label", "group")
 LABELS = {Label.STREET.value: Label.STREET, Label.INDOOR.value: Label.INDOOR}
@@ -70,14 +72,7 @@ class ManifestError(UsageError):
         self.path, self.problems = path, tuple(problems)
         first = self.problems[0]
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-        super().__init__(
-            "bad-manifest",
-            f"{path}:{first.line} {first.column}: {first.what}{more}",
-            "correct the manifest, or leave the row out; its columns are path,label,group and any others",
-        )
-
-    def __str__(self) -> str:
-        return super().__str__()
+        super().__init__("bad-manifest", f"{path}:{first.line} {first.column}: {first.what}{more}")
 
     def __reduce__(self) -> tuple[type, tuple[Path, tuple[Problem, ...]]]:  # type: ignore[override]
         return type(self), (self.path, self.problems)
@@ -88,10 +83,114 @@ class ManifestError(UsageError):
         return [f"{self.path}:{p.line} {p.column}: {p.what}" for p in self.problems]
 
 
+class _Row(NamedTuple):
+    line: int
+    cells: dict[str, str]
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
     Raises ManifestError with every mistake: missing columns, no rows, unknown labels, empty cells, duplicate
     paths, files that do not exist, a label without a single row.
     """
-    raise NotImplementedError
+    header, rows, problems = _parsed(path)
+    examples, seen = [], dict[str, int]()
+    sliced, unsliced = _slice_columns(header, rows)
+    for row in rows:
+        problems += _mistakes(path, row, seen)
+        if row.cells["label"] in LABELS:
+            examples.append(_example(path, row, sliced))
+    if rows and not problems:
+        problems += [
+            Problem(1, "label", f"no row is labelled {name}; both labels are needed")
+            for name, label in LABELS.items()
+            if all(e.label is not label for e in examples)
+        ]
+    if problems:
+        raise ManifestError(path, sorted(problems, key=lambda p: p.line))
+    return Manifest(path, tuple(examples), unsliced)
+
+
+def _parsed(path: Path) -> tuple[list[str], list[_Row], list[Problem]]:
+    """Header, rows of the right width, and what is wrong with the others; raises ManifestError if no CSV."""
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    rows, problems, line = [], [], 1
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        problems = list(_header_mistakes(header))
+        if problems:
+            raise ManifestError(path, problems)
+        line = reader.line_num + 1
+        for cells in reader:
+            if len(cells) == len(header):
+                rows.append(_Row(line, dict(zip(header, (c.strip() for c in cells), strict=True))))
+            elif cells:
+                what = f"expected {len(header)} cells, got {len(cells)}"
+                problems.append(Problem(line, header[min(len(cells), len(header) - 1)], what))
+            line = reader.line_num + 1
+    except csv.Error as e:
+        raise ManifestError(path, [*problems, Problem(line, "path", f"no CSV: {e}")]) from None
+    if not rows and not problems:
+        problems = [Problem(1, "path", "the manifest has 0 rows")]
+    return header, rows, problems
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as f:
+            data = f.read(MAX_BYTES + 1)
+    except OSError as e:
+        raise UsageError("no-such-manifest", f"{path}: {e.strerror or 'cannot be read'}") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError("no-such-manifest", f"{path}: more than {MAX_BYTES} bytes: no manifest")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = data.count(b"\n", 0, e.start) + 1
+        raise ManifestError(path, [Problem(line, "path", "no UTF-8 text")]) from None
+
+
+def _header_mistakes(header: Sequence[str]) -> Iterator[Problem]:
+    for name in REQUIRED:
+        if name not in header:
+            yield Problem(1, name, f"this column is missing; there are: {', '.join(header) or 'none'}")
+    for name in sorted({n for n in header if header.count(n) > 1}):
+        yield Problem(1, name, "this column is there twice")
+
+
+def _mistakes(manifest: Path, row: _Row, seen: dict[str, int]) -> Iterator[Problem]:
+    """What is wrong with a row; ``seen`` holds the line of every file named so far."""
+    for name in REQUIRED:
+        if not row.cells[name]:
+            yield Problem(row.line, name, "empty")
+    label, path = row.cells["label"], row.cells["path"]
+    if label and label not in LABELS:
+        yield Problem(row.line, "label", f"expected {' or '.join(LABELS)}, got {label!r}")
+    if not path:
+        return
+    first = seen.setdefault(os.path.normpath(path), row.line)
+    if first != row.line:
+        yield Problem(row.line, "path", f"{path} stands in line {first} already")
+        return
+    try:
+        if not (manifest.parent / path).is_file():
+            yield Problem(row.line, "path", f"no such file: {path}")
+    except (OSError, ValueError):
+        yield Problem(row.line, "path", f"no file can have this name: {path!r}")
+
+
+def _slice_columns(header: Sequence[str], rows: Sequence[_Row]) -> tuple[list[str], tuple[str, ...]]:
+    """Columns to slice by, and those whose values name the pictures rather than kinds of them."""
+    columns = [name for name in header if name and name not in REQUIRED]
+    limit = min(MAX_SLICE_VALUES, len(rows) // 2)
+    many = [n for n in columns if n != "flags" and len({row.cells[n] for row in rows}) > limit]
+    return [n for n in columns if n not in many], tuple(many)
+
+
+def _example(manifest: Path, row: _Row, columns: Sequence[str]) -> Example:
+    slices = [f"{name}={row.cells[name]}" for name in columns if name != "flags" and row.cells[name]]
+    slices += sorted(set(row.cells.get("flags", "").split()))
+    path = row.cells["path"]
+    label = LABELS[row.cells["label"]]
+    return Example(row.line, path, manifest.parent / path, label, row.cells["group"], tuple(slices))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.stats import beta, binomtest
+from scipy.stats import beta, binomtest  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Groups = NDArray[np.str_]
 
+Interval = tuple[float, float]
+
 FPRS = (0.005, 0.01)
 """Operating points: shares of the street pictures that may be flagged."""
 
 DRAWS = 500
 """Bootstrap draws: the ends of an interval then move by a few percent of its width from seed to seed."""
+
+
+N_BINS = 10
+"""Bars of a reliability diagram."""
 
 
 class Bin(NamedTuple):
@@ -107,19 +113,21 @@ def recall_at_fpr(p: Floats, y: Ints, fpr: float) -> float:
     return Ranking(p, y).recall_at_fpr(fpr)
 
 
-def reliability(p: Floats, y: Ints, bins: int = 10) -> list[Bin]:
+def reliability(p: Floats, y: Ints, w: Ints | None = None) -> list[Bin]:
     """The bars of a reliability diagram: equal widths, empty ones left out (Guo et al., 2017)."""
-    which = np.minimum((p * bins).astype(int), bins - 1)
+    weight = np.ones(len(p)) if w is None else w.astype(np.float64)
+    which = np.minimum((p * N_BINS).astype(int), N_BINS - 1)
+    n, p_sum, y_sum = (np.bincount(which, v, minlength=N_BINS) for v in (weight, weight * p, weight * y))
     return [
-        Bin(b / bins, (b + 1) / bins, int(rows.sum()), float(p[rows].mean()), float(y[rows].mean()))
-        for b in np.unique(which).tolist()
-        for rows in [which == b]
+        Bin(b / N_BINS, (b + 1) / N_BINS, int(n[b]), float(p_sum[b] / n[b]), float(y_sum[b] / n[b]))
+        for b in np.flatnonzero(n).tolist()
     ]
 
 
-def ece(p: Floats, y: Ints, bins: int = 10) -> float:
+def ece(p: Floats, y: Ints, w: Ints | None = None) -> float:
     """Expected calibration error over equal-width bins (Guo et al., 2017)."""
-    return sum(abs(b.p_mean - b.indoor_share) * b.n for b in reliability(p, y, bins)) / len(p)
+    bars = reliability(p, y, w)
+    return sum(abs(b.p_mean - b.indoor_share) * b.n for b in bars) / sum(b.n for b in bars)
 
 
 def group_draws(y: Ints, groups: Groups, *, draws: int = DRAWS) -> Iterator[Ints]:
@@ -132,7 +140,7 @@ def group_draws(y: Ints, groups: Groups, *, draws: int = DRAWS) -> Iterator[Ints
             yield w
 
 
-def interval(values: list[float]) -> tuple[float, float]:
+def interval(values: Sequence[float] | Floats) -> Interval:
     """The middle 95 % of bootstrapped values."""
     low, high = np.percentile(values, [2.5, 97.5])
     return round(float(low), 4), round(float(high), 4)
@@ -145,9 +153,9 @@ def paired_bootstrap(old: Ranking, new: Ranking, y: Ints, groups: Groups, fpr: f
     ])  # fmt: skip
 
 
-def ece_interval(p: Floats, y: Ints, groups: Groups) -> tuple[float, float]:
+def ece_interval(p: Floats, y: Ints, groups: Groups) -> Interval:
     """Interval of the calibration error, by groups."""
-    return interval([ece(np.repeat(p, w), np.repeat(y, w)) for w in group_draws(y, groups)])
+    return interval([ece(p, y, w) for w in group_draws(y, groups)])
 
 
 def mcnemar(n_worse: int, n_better: int) -> float:
@@ -157,10 +165,10 @@ def mcnemar(n_worse: int, n_better: int) -> float:
     return float(binomtest(n_worse, n_worse + n_better, 0.5, alternative="greater").pvalue)
 
 
-def wilson(k: int, n: int) -> list[float]:
-    """95 % interval of a share, Wilson's."""
+def wilson(k: int, n: int) -> Interval:
+    """95 % interval of a share (Wilson, 1927)."""
     found = binomtest(k, n).proportion_ci(method="wilson")
-    return [round(float(found.low), 4), round(float(found.high), 4)]
+    return round(float(found.low), 4), round(float(found.high), 4)
 
 
 def at_most(k: int, n: int) -> float:
@@ -168,21 +176,36 @@ def at_most(k: int, n: int) -> float:
     return 1.0 if k >= n else float(beta.ppf(0.95, k + 1, n - k))
 
 
+class FrameIntervals(NamedTuple):
+    """Intervals of the figures of single frames, all from the same draws of whole groups."""
+
+    auroc: Interval
+    recall_at_fpr: dict[float, Interval]
+    ece: Interval
+
+    @classmethod
+    def drawn(cls, ranking: Ranking, p: Floats, y: Ints, groups: Groups) -> FrameIntervals:
+        """Draw groups anew; ``ranking`` is that of ``p`` and ``y``."""
+        aurocs, eces = [], []
+        recalls: dict[float, list[float]] = {fpr: [] for fpr in FPRS}
+        for w in group_draws(y, groups):
+            aurocs.append(ranking.auroc(w))
+            eces.append(ece(p, y, w))
+            for fpr, values in recalls.items():
+                values.append(ranking.recall_at_fpr(fpr, w))
+        return cls(interval(aurocs), {fpr: interval(v) for fpr, v in recalls.items()}, interval(eces))
+
+
 def frame_figures(p: Floats, y: Ints, groups: Groups) -> dict[str, object]:
-    """Ranking and calibration of single frames, with intervals by camera."""
+    """Ranking and calibration of single frames, with intervals by camera, as a model card holds them."""
     ranking = Ranking(p, y)
-    drawn: dict[float, list[float]] = {fpr: [] for fpr in FPRS}
-    aurocs = []
-    for w in group_draws(y, groups):
-        aurocs.append(ranking.auroc(w))
-        for fpr, values in drawn.items():
-            values.append(ranking.recall_at_fpr(fpr, w))
+    found = FrameIntervals.drawn(ranking, p, y, groups)
     return {
         "auroc": round(ranking.auroc(), 4),
-        "auroc_ci": list(interval(aurocs)),
+        "auroc_ci": list(found.auroc),
         "recall_at_fpr": {
-            str(fpr): {"value": round(ranking.recall_at_fpr(fpr), 4), "ci": list(interval(values))}
-            for fpr, values in drawn.items()
+            str(fpr): {"value": round(ranking.recall_at_fpr(fpr), 4), "ci": list(ci)}
+            for fpr, ci in found.recall_at_fpr.items()
         },
         "ece": round(ece(p, y), 4),
     }

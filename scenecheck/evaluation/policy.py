@@ -36,6 +36,10 @@ class Policy(BaseModel):
     ece_rise: float = Field(0.02, ge=0.0, le=1.0)
     """Rise of the expected calibration error."""
 
+    drift: float = Field(0.05, ge=0.0)
+    """Change of a frame's log-odds when the model file is the same: more means another decoder, preprocessing or
+    runtime."""
+
     latency_ratio: float = Field(1.5, ge=1.0)
     """How many times slower the model may be, beside decode and resize on the same machine."""
 

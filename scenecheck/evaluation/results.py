@@ -7,7 +7,7 @@ one camera are not independent.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -196,6 +196,39 @@ class Flip(Figures):
     new_p_indoor: float = Share
 
 
+class BaselineFrame(Figures):
+    """A frame's score then, and what it alone was called."""
+
+    path: str
+    at_s: float
+    label: Label
+    group: str
+    p_indoor: float = Share
+    called: Label
+
+
+class Baseline(Figures):
+    """What an evaluation found, and every frame's score, schema ``scenecheck/eval-baseline/1``."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    schema_: Literal["scenecheck/eval-baseline/1"] = Field(
+        default="scenecheck/eval-baseline/1", alias="schema"
+    )
+    reason: str = Field(min_length=1)
+    manifest: str
+    manifest_sha256: str
+    pictures_sha256: str
+    model: ModelFacts
+    n: Counts
+    frames: FrameFigures
+    groups: GroupFigures
+    calibration: Calibration
+    slices: dict[str, Slice]
+    speed: Speed
+    scores: tuple[BaselineFrame, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One example with what was found: ``sightings`` are all frames sampled from it.
@@ -221,13 +254,14 @@ class JudgedGroup:
 class Evaluation:
     """Everything found about one model on one manifest. `EvalReport` is its face as JSON.
 
-    ``examples`` are in the manifest's order, ``groups`` by name. ``worst`` lists frames on the wrong side of
-    one half, the surest mistake first.
+    ``examples`` are in the manifest's order, ``judged_groups`` by name; ``pictures_sha256`` hashes the
+    files. ``worst`` lists frames on the wrong side of one half, the surest mistake first.
     """
 
     manifest: Manifest
     model: ModelFacts
     thresholds: Thresholds
+    pictures_sha256: str
     examples: tuple[Judged, ...]
     judged_groups: tuple[JudgedGroup, ...]
     n: Counts
