@@ -22,6 +22,8 @@ from tests.servers.rtsp import RtspServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.postgres import PostgresServer
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -145,3 +147,26 @@ def gst_server(
             yield server
     except NotInstalledError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of our own; skips where it is not installed."""
+    from tests.postgres import NotInstalledError as NoPostgresError
+    from tests.postgres import PostgresServer
+
+    try:
+        # Without waiting for the disk: what a power cut leaves is not tested here.
+        with PostgresServer({"fsync": "off"}) as server:
+            yield server
+    except NoPostgresError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """``--db`` of a store that does not exist yet, on each kind of database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store.db")
+    url: str = request.getfixturevalue("postgres").fresh()
+    return url

@@ -136,9 +136,12 @@ def _query_secrets(address: sa.URL) -> list[str]:
 def _shown(address: sa.URL) -> str:
     if address.get_backend_name() == "sqlite":
         return address.database or ":memory:"
-    # The query may hold options and paths; only those that say where the server is help a reader.
+    # Of the query only what says where the server is: the rest may hold anything.
     where = {k: v for k, v in address.query.items() if k in {"host", "port"}}
-    return str(address.set(query=where, username=None, password=None))
+    shown = sa.URL.create(
+        "postgresql", host=address.host, port=address.port, database=address.database, query=where
+    )
+    return shown.render_as_string()
 
 
 # --- engines -------------------------------------------------------------------------------------
