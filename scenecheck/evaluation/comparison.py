@@ -91,7 +91,10 @@ class Pair:
 
 
 class Rule(Protocol):
-    """One thing that must not get worse."""
+    """One thing that must not get worse, and its name."""
+
+    @property
+    def what(self) -> str: ...
 
     def fails(self, both: Pair) -> Regression | None:
         """The rule broken, in numbers and as a sentence, or None."""
@@ -104,6 +107,10 @@ class Recall:
 
     fpr: float
 
+    @property
+    def what(self) -> str:
+        return f"recall_at_fpr {self.fpr}"
+
     def fails(self, both: Pair) -> Regression | None:
         old, new = (ranking.recall_at_fpr(self.fpr) for ranking in both.rankings)
         if old - new <= both.policy.recall_drop:
@@ -114,7 +121,7 @@ class Recall:
             return None
         low, high = metrics.interval(drawn)
         return Regression(
-            what=f"recall_at_fpr {self.fpr}",
+            what=self.what,
             old=round(old, 4),
             new=round(new, 4),
             interval=(low, high),
@@ -130,19 +137,23 @@ class WrongGroups:
 
     label: Label
 
+    @property
+    def what(self) -> str:
+        return "missed" if self.label is Label.INDOOR else "flagged"
+
     def fails(self, both: Pair) -> Regression | None:
         if self.label is Label.INDOOR:
-            what, text, tolerated = "missed", "rooms are called street", both.policy.newly_missed
+            text, tolerated = "rooms are called street", both.policy.newly_missed
             old, new = both.old.groups.indoor.missed, both.new.groups.indoor.missed
         else:
-            what, text, tolerated = "flagged", "streets are called indoor", both.policy.newly_flagged
+            text, tolerated = "streets are called indoor", both.policy.newly_flagged
             old, new = both.old.groups.street.flagged, both.new.groups.street.flagged
         names = sorted(set(new) - set(old))
         if len(names) <= tolerated:
             return None
         shown = listed([both.scores_of(name, self.label) for name in names])
         return Regression(
-            what=what,
+            what=self.what,
             old=len(old),
             new=len(new),
             names=names,
@@ -154,6 +165,8 @@ class WrongGroups:
 class Unknown:
     """The share of groups that get no answer."""
 
+    what = "unknown"
+
     def fails(self, both: Pair) -> Regression | None:
         old, new = both.old.groups, both.new.groups
         if new.unknown_share - old.unknown_share <= both.policy.unknown_rise:
@@ -162,7 +175,7 @@ class Unknown:
             {*new.indoor.unknown, *new.street.unknown} - {*old.indoor.unknown, *old.street.unknown}
         )
         return Regression(
-            what="unknown",
+            what=self.what,
             old=old.unknown_share,
             new=new.unknown_share,
             names=names,
@@ -178,6 +191,8 @@ class Flips:
     Frames of one camera flip together, so a group counts once, by the balance of its frames.
     """
 
+    what = "flips"
+
     def fails(self, both: Pair) -> Regression | None:
         balance: dict[str, int] = defaultdict(int)
         for flip in both.flips:
@@ -189,7 +204,7 @@ class Flips:
         worse = [f for f in both.flips if f.old is f.label]
         shown = [f"{f.path} ({f.old_p_indoor:.1%} indoor before, {f.new_p_indoor:.1%} now)" for f in worse]
         return Regression(
-            what="flips",
+            what=self.what,
             old=None,
             new=n_worse - n_better,
             p_value=round(p_value, 5),
@@ -203,12 +218,14 @@ class Flips:
 class CalibrationError:
     """Probabilities that mean less than they did."""
 
+    what = "ece"
+
     def fails(self, both: Pair) -> Regression | None:
         old, new = both.old.calibration.ece, both.new.calibration.ece
         if new - old <= both.policy.ece_rise:
             return None
         return Regression(
-            what="ece",
+            what=self.what,
             old=old,
             new=new,
             interval=both.new.calibration.ece_ci,
@@ -220,6 +237,8 @@ class CalibrationError:
 class Latency:
     """A model that takes longer beside decode and resize, on whatever machine."""
 
+    what = "latency"
+
     def fails(self, both: Pair) -> Regression | None:
         old, new = both.old.speed.latency_ratio, both.new.speed.latency_ratio
         if old is None or new is None or both.old.model.provider != both.new.model.provider:
@@ -227,7 +246,7 @@ class Latency:
         if new <= both.policy.latency_ratio * old:
             return None
         return Regression(
-            what="latency",
+            what=self.what,
             old=old,
             new=new,
             sentence=f"inference took {old:.1f} times as long as decode and resize, now {new:.1f} times "
@@ -238,6 +257,8 @@ class Latency:
 @dataclass(frozen=True)
 class Drift:
     """The same model file that says something else: its decoder, preprocessing or runtime changed."""
+
+    what = "drift"
 
     def fails(self, both: Pair) -> Regression | None:
         old, new = both.old.model, both.new.model
@@ -255,7 +276,7 @@ class Drift:
         if n_lost:
             shown.append(f"{n_lost} frames of clips that are no longer taken")
         return Regression(
-            what="drift",
+            what=self.what,
             old=0.0,
             new=round(moved[0][0], 4) if moved else None,
             names=[a.path for _, a, _ in moved],
@@ -268,12 +289,14 @@ class Drift:
 class SameName:
     """Another model under the name and version of the baseline's."""
 
+    what = "model"
+
     def fails(self, both: Pair) -> Regression | None:
         old, new = both.old.model, both.new.model
         if (old.name, old.version) != (new.name, new.version) or old.sha256 == new.sha256:
             return None
         return Regression(
-            what="model",
+            what=self.what,
             old=old.sha256,
             new=new.sha256,
             sentence=f"{new.name} {new.version} is another file than the baseline's (SHA-256 {new.sha256[:12]}…, "
