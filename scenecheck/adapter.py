@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -209,7 +209,11 @@ class AdaptedClassifier:
         p = np.exp(-np.logaddexp(0.0, (logits[:, 0] - logits[:, 1]) / self.card.temperature))
         n = len(tiles)
         return Scores(
-            p, logits.astype(np.float32), np.empty((n, 0), np.float32), np.empty((n, 2, 0, 0), np.float32)
+            p,
+            logits.astype(np.float32),
+            np.empty((n, 0), np.float32),
+            np.empty((n, 2, 0, 0), np.float32),
+            np.zeros(n, np.bool_),
         )
 
     def _logits(self, tiles: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -277,9 +281,13 @@ class AdaptedClassifier:
         self.close()
 
 
+Model: TypeAlias = Classifier | AdaptedClassifier
+"""Whatever scores tiles: ours or, through its adapter card, another's."""
+
+
 def open_model(
     model: Path | None = None, *, provider: str = "cpu", threads: int | None = None, precision: str = "fp32"
-) -> Classifier | AdaptedClassifier:
+) -> Model:
     """Open one of our models or, by its adapter card, another's; ``model`` as for `Classifier`."""
     path = card_path(model)
     if _schema_of(path) != SCHEMA:

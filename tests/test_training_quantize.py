@@ -14,7 +14,7 @@ pytest.importorskip("sklearn", reason="training needs the [train] extra")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from tests.models import make_tiny_model  # noqa: E402
-from training import quantize, robustness  # noqa: E402
+from training import quantize  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -92,18 +92,3 @@ def test_calibration_when_there_are_no_scenes_then_the_samples_serve_with_a_noti
 def test_slope_when_margins_are_stretched_then_it_says_by_how_much() -> None:
     logits = np.array([[0, 2], [1, -3], [2, 1]], np.float32)
     assert quantize.slope(logits, logits * 1.25) == pytest.approx(1.25)
-
-
-def test_corrupted_when_seeded_then_each_picture_is_the_same_in_any_company() -> None:
-    rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (90, 160, 3), dtype=np.uint8) for _ in range(2)]
-    one = robustness.corrupted(pictures[:1], "looks_like_cctv", 0.5)
-    both = robustness.corrupted(pictures, "looks_like_cctv", 0.5)
-    assert np.array_equal(one[0], both[0])
-    assert not np.array_equal(both[0], robustness.corrupted(pictures[:1], "looks_like_cctv", 1.0)[0])
-
-
-def test_row_when_scores_move_then_shifts_are_by_class() -> None:
-    label = np.array([0, 0, 1, 1])
-    found = robustness.row(np.array([0.2, 0.4, 0.9, 0.7]), np.array([0.1, 0.1, 0.9, 0.9]), label)
-    assert found == {"auroc": 1.0, "shift_street": 0.2, "shift_indoor": -0.1}
