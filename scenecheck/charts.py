@@ -273,8 +273,13 @@ def _svg(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     )
 
 
+def xml_text(text: str) -> str:
+    """Text without the characters that no XML may hold, even escaped."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
 def _escape(text: str) -> str:
-    return html.escape(_NOT_XML.sub("\ufffd", text))
+    return html.escape(xml_text(text))
 
 
 def _told(said: str, *shapes: str) -> str:
@@ -337,7 +342,7 @@ def _marks(box: _Box, marks: Sequence[Mark]) -> Iterator[str]:
         x, _ = box.at(mark.x, box.y.low)
         yield f'<path class="reference" d="M{x:.1f} {box.top:.1f}V{box.bottom:.1f}"/>'
         # Written upwards along the line: marks near each other stay apart.
-        yield _upright(x - 4, box.bottom - 6, mark.label)
+        yield _upright(x - 4 if x > box.left + 16 else x + 14, box.bottom - 6, mark.label)
 
 
 def _line(box: _Box, s: Series, index: int, *, steps: bool, dots: bool) -> Iterator[str]:

@@ -1,0 +1,34 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from scenecheck.errors import UsageError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write UTF-8 text so that a reader sees the old file or the new one, never half of either.
+
+    The part that is being written lies beside ``path`` and is removed when anything fails. Raises UsageError
+    when ``path`` cannot be written.
+    """
+    try:
+        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.chmod(0o644)  # mkstemp's 0600 would hide a report from the web server it was written for
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as e:
+        raise UsageError(
+            "bad-option", f"{path}: {e.strerror or 'cannot be written'}", "give a place that can be written"
+        ) from None
