@@ -11,10 +11,27 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scenecheck.evaluation.results import (
+    Calibration,
+    ConditionFigures,
+    Counts,
+    Flip,
+    FrameFigures,
+    GroupFigures,
+    ModelFacts,
+    Regression,
+    Slice,
+    Speed,
+    StressReport,
+    WorstError,
+)
 from scenecheck.types import Condition, Label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scenecheck.classifier import Classifier
+    from scenecheck.evaluation.results import Baseline, Evaluation
     from scenecheck.pipeline import Judgement
 
 Probability = Field(ge=0.0, le=1.0)
@@ -100,11 +117,66 @@ class CheckReport(_Contract):
         )
 
 
+class BaselineReport(_Contract):
+    """What the evaluation was compared with, and every frame called otherwise since."""
+
+    reason: str
+    model: ModelFacts
+    flips: list[Flip]
+
+
+class EvalReport(_Contract):
+    """A model judged on a manifest by ``scenecheck eval --json``."""
+
+    schema_: Literal["scenecheck/eval/1"] = Field(default="scenecheck/eval/1", alias="schema")
+    manifest: str
+    model: ModelFacts
+    n: Counts
+    frames: FrameFigures
+    groups: GroupFigures
+    calibration: Calibration
+    slices: dict[str, Slice]
+    conditions: dict[str, ConditionFigures]
+    worst: list[WorstError]
+    speed: Speed
+    stress: StressReport | None
+    baseline: BaselineReport | None
+    regressions: list[Regression]
+
+    @classmethod
+    def of(
+        cls,
+        evaluation: Evaluation,
+        *,
+        baseline: Baseline | None = None,
+        flips: Sequence[Flip] = (),
+        regressions: Sequence[Regression] = (),
+        stress: StressReport | None = None,
+    ) -> EvalReport:
+        return cls(
+            manifest=str(evaluation.path),
+            model=evaluation.model,
+            n=evaluation.n,
+            frames=evaluation.frames,
+            groups=evaluation.groups,
+            calibration=evaluation.calibration,
+            slices=evaluation.slices,
+            conditions=evaluation.conditions,
+            worst=list(evaluation.worst),
+            speed=evaluation.speed,
+            stress=stress,
+            baseline=None
+            if baseline is None
+            else BaselineReport(reason=baseline.reason, model=baseline.model, flips=list(flips)),
+            regressions=list(regressions),
+        )
+
+
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-CONTRACTS: dict[str, type[BaseModel]] = {"check-1": CheckReport}
+CONTRACTS: dict[str, type[BaseModel]] = {"check-1": CheckReport, "eval-1": EvalReport}
 
 
 def json_schema(name: str) -> str:

@@ -12,6 +12,7 @@ import click
 
 from scenecheck import __version__
 from scenecheck.cli.check import check
+from scenecheck.cli.evaluate import evaluate
 from scenecheck.cli.model import model
 from scenecheck.errors import ScenecheckError, UsageError
 
@@ -40,6 +41,7 @@ def cli() -> None:
 
 
 cli.add_command(check)
+cli.add_command(evaluate)
 cli.add_command(model)
 
 

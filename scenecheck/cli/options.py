@@ -13,7 +13,7 @@ from scenecheck.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scenecheck.classifier import Classifier
+    from scenecheck.adapter import Model
     from scenecheck.redact import Address
     from scenecheck.source import SourceOptions
 
@@ -65,7 +65,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def tell_fallback(classifier: Classifier) -> None:
+def tell_fallback(classifier: Model) -> None:
     """One notice on stderr when int8 was asked for and fp32 judges."""
     if classifier.fallback is not None:
         click.echo(f"scenecheck: --precision int8: using fp32 instead: {classifier.fallback}", err=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from scenecheck.atomic import write_whole
 from scenecheck.errors import UsageError
 from scenecheck.evaluation.figures import frames_of
 from scenecheck.evaluation.results import Baseline, BaselineFrame, Flip
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scenecheck.evaluation.results import Evaluation
 
 SCHEMA = "scenecheck/eval-baseline/1"
@@ -81,7 +81,10 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def write_baseline(evaluation: Evaluation, path: Path, *, reason: str) -> None:
-    """Write an evaluation as the baseline, whole or not at all. Raises UsageError ``bad-baseline``."""
+    """Write an evaluation as the baseline, whole or not at all.
+
+    Raises UsageError ``bad-option`` for no reason and for a place that cannot be written.
+    """
     if not reason.strip():
         raise UsageError("bad-option", "--update-baseline: a reason is needed")
     data = baseline_of(evaluation, reason=reason.strip()).model_dump(mode="json", by_alias=True)
@@ -89,22 +92,7 @@ def write_baseline(evaluation: Evaluation, path: Path, *, reason: str) -> None:
     scores = ",\n".join("  " + json.dumps(s, ensure_ascii=False) for s in data.pop("scores"))
     head = json.dumps(data, indent=1, ensure_ascii=False).removesuffix("\n}")
     text = f'{head},\n "scores": [\n{scores}\n ]\n}}\n'
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            part = Path(file.name)
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                part.chmod(0o644)
-                part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
-    except OSError as e:
-        raise UsageError("bad-baseline", f"{path}: {e.strerror or 'cannot be written'}") from None
+    write_whole(path, text)
 
 
 def flips(evaluation: Evaluation, baseline: Baseline) -> list[Flip]:

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
         FrameFigures,
         Regression,
         Slice,
+        StressReport,
         WorstError,
     )
-    from scenecheck.evaluation.stress import StressReport
 
 MAX_PICTURES = 12
 """Worst errors shown: what fits on a screen; the JSON lists more."""

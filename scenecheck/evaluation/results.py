@@ -196,6 +196,33 @@ class Flip(Figures):
     new_p_indoor: float = Share
 
 
+class StressCell(Figures):
+    """One corruption at one severity, beside the same pictures as they are.
+
+    Shifts are means of p_indoor. ``missed`` are rooms (groups) now called street, ``flagged`` streets now called
+    indoor, ``unknown`` groups of either that now have no answer; none of them was so before.
+    """
+
+    auroc: float = Share
+    shift_street: float
+    shift_indoor: float
+    missed: list[str]
+    flagged: list[str]
+    unknown: list[str]
+
+
+class StressReport(Figures):
+    """A cell for each corruption and each of ``severities``; ``frames`` were taken of ``of_examples``."""
+
+    frames: int
+    indoor_frames: int
+    of_examples: int
+    seed: int
+    clean_auroc: float = Share
+    severities: list[float]
+    corruptions: dict[str, list[StressCell]]
+
+
 class BaselineFrame(Figures):
     """A frame's score then, and what it alone was called."""
 

@@ -17,7 +17,7 @@ from scenecheck.conditions import conditions
 from scenecheck.errors import UsageError
 from scenecheck.evaluation import corruptions
 from scenecheck.evaluation.metrics import auroc
-from scenecheck.evaluation.results import Figures, Share
+from scenecheck.evaluation.results import StressCell, StressReport
 from scenecheck.evaluation.scoring import single_threaded_opencv, workers_for
 from scenecheck.preprocess import TILE_SIZE, picture_from_bgr, tiles
 from scenecheck.source import SourceOptions, open_source
@@ -64,33 +64,6 @@ CORRUPTIONS: dict[str, corruptions.Corruption] = {
     "looks_like_cctv": looks_like_cctv,
     **corruptions.CORRUPTIONS,
 }
-
-
-class StressCell(Figures):
-    """One corruption at one severity, beside the same pictures as they are.
-
-    Shifts are means of p_indoor. ``missed`` are rooms (groups) now called street, ``flagged`` streets now called
-    indoor, ``unknown`` groups of either that now have no answer; none of them was so before.
-    """
-
-    auroc: float = Share
-    shift_street: float
-    shift_indoor: float
-    missed: list[str]
-    flagged: list[str]
-    unknown: list[str]
-
-
-class StressReport(Figures):
-    """A cell for each corruption and each of ``severities``; ``frames`` were taken of ``of_examples``."""
-
-    frames: int
-    indoor_frames: int
-    of_examples: int
-    seed: int
-    clean_auroc: float = Share
-    severities: list[float]
-    corruptions: dict[str, list[StressCell]]
 
 
 def stress(
