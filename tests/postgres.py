@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -124,15 +125,20 @@ class PostgresServer:
                 self.kill()
 
     def kill(self) -> None:
-        """`kill -9`: the server and, as they notice, its children."""
+        """`kill -9` of the server and all its processes at once, as by a machine that goes down."""
+        self.signal(signal.SIGKILL)
         assert self._process is not None
-        self._process.kill()
         self._process.wait(STOP_S)
 
-    @property
-    def pid(self) -> int:
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server and all its processes."""
         assert self._process is not None
-        return self._process.pid
+        pid = self._process.pid
+        # Each has a process group of its own.
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, number)
 
     def _as_user(self) -> dict[str, Any]:
         common: dict[str, Any] = {"cwd": self.folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}}

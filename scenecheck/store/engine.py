@@ -49,15 +49,21 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that sees one state. Raises StoreError."""
-        with self.translated(), self.engine.connect() as connection, connection.begin(), _bounded(connection):
+        with self._transaction({}) as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that is durable when the block has ended. Raises StoreError; then nothing of it is."""
-        with self.translated(), self.engine.connect() as fresh:
-            connection = fresh.execution_options(is_write=True)
-            with connection.begin(), _bounded(connection):
+        with self._transaction({"is_write": True}) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _transaction(self, options: dict[str, bool]) -> Iterator[sa.Connection]:
+        with self.translated(), self.engine.connect() as connection:
+            connection.execution_options(**options)
+            bounded = _bounded(connection.connection.driver_connection)
+            with bounded, connection.begin():
                 yield connection
 
     @contextlib.contextmanager
@@ -175,33 +181,46 @@ def _sqlite(address: sa.URL) -> sa.Engine:
 
 
 def _postgres(address: sa.URL) -> sa.Engine:
+    """A server whose answers are durable and whose silence has an end.
+
+    A connection is asked before each use whether it still stands, so that a server that was started
+    again costs nothing; SQLAlchemy's own ``pool_pre_ping`` would wait for a paused one for ever.
+    """
     engine = sa.create_engine(
         address,
         connect_args={"connect_timeout": CONNECT_S, "application_name": "scenecheck"},
         hide_parameters=True,
-        pool_pre_ping=True,
         pool_size=2,
     )
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: object) -> None:
-        connection.execute(f"SET statement_timeout = '{WAIT_S}s'")
-        connection.execute(f"SET lock_timeout = '{WAIT_S}s'")
-        # A server may be set to answer before the disk has it; results must not be.
-        connection.execute("SET synchronous_commit = on")
-        connection.commit()
+        with _bounded(connection):
+            connection.execute(f"SET statement_timeout = '{WAIT_S}s'")
+            connection.execute(f"SET lock_timeout = '{WAIT_S}s'")
+            # A server may be set to answer before the disk has it; results must not be.
+            connection.execute("SET synchronous_commit = on")
+            connection.commit()
+
+    @event.listens_for(engine, "checkout")
+    def _checkout(connection: Any, _record: object, _proxy: object) -> None:
+        try:
+            with _bounded(connection):
+                connection.autocommit = True
+                connection.execute("")
+                connection.autocommit = False
+        except (OSError, engine.dialect.loaded_dbapi.Error) as e:
+            raise exc.DisconnectionError from e
 
     return engine
 
 
 @contextlib.contextmanager
-def _bounded(connection: sa.Connection) -> Iterator[None]:
+def _bounded(driver: Any) -> Iterator[None]:
     """Give a server up that stays silent: its own time-outs do not help when it stands still."""
-    if connection.dialect.name != "postgresql":
+    if not hasattr(driver, "fileno"):  # SQLite
         yield
         return
-    driver = connection.connection.driver_connection
-    assert driver is not None
     with socket.socket(fileno=os.dup(driver.fileno())) as channel:
         timer = threading.Timer(SILENCE_S, _shut, (channel,))
         timer.daemon = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenecheck.errors import StoreError
 from scenecheck.records import ErrorNote, Finding, FindingKind, Mosaic, Reference, Result, Run, RunSpec
+from scenecheck.store.tables import clean
 from scenecheck.types import Condition, Label
 from scenecheck.view import Comparison, View
 
@@ -51,7 +52,7 @@ def result_row(run: int, result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "n_frames": result.n_frames,
         "conditions": {condition.value: n for condition, n in result.conditions.items()},
-        "error": None if result.error is None else asdict(result.error),
+        "error": None if result.error is None else {k: clean(v) for k, v in asdict(result.error).items()},
         "comparison": None if result.comparison is None else asdict(result.comparison),
         "open_s": result.open_s,
         "first_frame_s": result.first_frame_s,
@@ -59,7 +60,7 @@ def result_row(run: int, result: Result) -> dict[str, Any]:
         "finished_at": result.finished_at,
         "name": result.name,
         "address": result.address,
-        "tags": list(result.tags),
+        "tags": [clean(tag) for tag in result.tags],
         "cells": None if result.mosaic is None else result.mosaic.cells,
         "heat": None if result.mosaic is None else result.mosaic.heat,
     }
