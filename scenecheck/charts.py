@@ -22,7 +22,7 @@ N_COLOURS = 6
 _DASHES = ("", ' stroke-dasharray="7 3"', ' stroke-dasharray="2 3"')
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
-_EM_PX = 6.6
+_EM_PX = 7.0
 """Mean width of a character at 12 px; labels are given room by it, as no font can be asked."""
 
 _LABEL_CHARACTERS = 26
@@ -249,7 +249,7 @@ def heat_table(
         for j, value in enumerate(row):
             if value is None or not math.isfinite(value):
                 continue
-            badness, number = min(max((value - good) / (bad - good), 0.0), 1.0), f"{value:.{digits}f}"
+            badness, number = min(max((value - good) / (bad - good), 0.0), 1.0), f"{value:z.{digits}f}"
             cell = (
                 f'<rect x="{left + j * cell_w + 1:.1f}" y="{y + 1}" width="{cell_w - 2:.1f}" height="22" rx="3" '
                 f'fill="var(--sc-bad)" fill-opacity="{0.04 + 0.62 * badness:.2f}"/>'

@@ -49,8 +49,8 @@ MAX_PICTURES = 12
 MAX_FLIPS = 200
 """Flips listed on the page; more belong into a spreadsheet, and the JSON has them."""
 
-MAX_BARS = 30
-"""Slices drawn, the largest; the table has all."""
+MAX_BARS = 24
+"""Slices drawn: flags first, which say something, then the largest of the columns; the table has all."""
 
 
 _SAME_S = 1e-3
@@ -143,7 +143,11 @@ def _figures(new: Evaluation, old: Baseline | None) -> list[_Figure]:
         change = "" if before in {None, shown} else "good" if _is_better(name, value, was[name]) else "bad"
         found.append(_Figure(name, shown, notes[name], before, change))
     bare = new.speed.bare_pictures_per_s
-    note = f"bare pipeline: {bare:.0f}" if bare else f"{new.speed.n_cached} frames from the cache"
+    note = (
+        f"bare pipeline: {bare:.0f}"
+        if bare and not new.speed.n_cached
+        else f"{new.speed.n_cached} from the cache"
+    )
     return [*found, _Figure("pictures a second", f"{new.speed.pictures_per_s:.0f}", note, None, "")]
 
 
@@ -198,7 +202,7 @@ def _charts(new: Evaluation, old: Baseline | None, stress: StressReport | None) 
     found = [_Chart(roc), _Chart(calibration)]
     if new.slices:
         found.append(_Chart(_slices_chart(new, old), is_wide=True))
-    return found + ([] if stress is None else _stress_charts(stress))
+    return found + ([] if stress is None else [_Chart(svg, is_wide=True) for svg in _stress_charts(stress)])
 
 
 def _roc(name: str, frames: FrameFigures) -> charts.Series:
@@ -220,9 +224,9 @@ def _bins(calibration: Calibration) -> list[charts.Bin]:
 
 def _slices_chart(new: Evaluation, old: Baseline | None) -> str:
     before = {} if old is None else old.slices
-    largest = sorted(new.slices.items(), key=lambda item: -item[1].frames)[:MAX_BARS]
+    largest = sorted(new.slices.items(), key=lambda item: ("=" in item[0], -item[1].frames))[:MAX_BARS]
     return charts.bar_chart(
-        [_bar(name, s, before.get(name)) for name, s in sorted(largest)],
+        [_bar(name, s, before.get(name)) for name, s in largest],
         title="Frames called right, by slice (behind: how many, of how many groups)",
         x=charts.Axis("right", percent=True),
     )
@@ -235,7 +239,7 @@ def _bar(name: str, s: Slice, old: Slice | None) -> charts.Bar:
     return charts.Bar(name, s.right, low, high, old=None if old is None else old.right, note=note)
 
 
-def _stress_charts(stress: StressReport) -> list[_Chart]:
+def _stress_charts(stress: StressReport) -> list[str]:
     names, columns = list(stress.corruptions), [f"{s:g}" for s in stress.severities]
     cells = list(stress.corruptions.values())
     ranking = charts.heat_table(
@@ -265,7 +269,7 @@ def _stress_charts(stress: StressReport) -> list[_Chart]:
         y=charts.Axis("AUROC", 0.5, 1.0),
         dots=True,
     )  # fmt: skip
-    return [_Chart(ranking), _Chart(drift), _Chart(lines)]
+    return [lines, ranking, drift]
 
 
 def _worst(evaluation: Evaluation, error: WorstError, model: Model | None) -> dict[str, Any]:
