@@ -62,6 +62,12 @@ class OutputSpec(_Part):
     cam: tuple[Literal[2], Dimension, Dimension]
 
 
+class Scope(_Part):
+    """Where the model stops being one to ask: frames whose ``novelty`` (0 to 1) lies above show nothing it knows."""
+
+    novelty_above: float = Field(gt=0.0, le=1.0)
+
+
 class _Answer(_Part):
     """What the model said of one tile where it was made: logits are (street, indoor)."""
 
@@ -109,6 +115,7 @@ class Card(_Part):
     labels: tuple[Literal["street"], Literal["indoor"]]
     temperature: float = Field(gt=0.0, le=100.0)
     thresholds: Thresholds
+    scope: Scope | None = Field(default=None, exclude_if=lambda scope: scope is None)
     known_answers: KnownAnswers
     samples: tuple[SampleAnswer, ...] = ()
     training: dict[str, Any] | str = ""

@@ -39,6 +39,11 @@ takes memory, which a caller's list must not decide."""
 _OUTPUTS = ("logits", "embedding", "cam")
 
 
+def _outputs(card: Card) -> tuple[str, ...]:
+    """Names of the graph's outputs that are used, in the order in which they come."""
+    return _OUTPUTS if card.scope is None else (*_OUTPUTS, "novelty")
+
+
 class Classifier:
     """The model in memory, ready to score tiles. Use it in ``with``, or `close` it.
 
@@ -144,10 +149,13 @@ class Classifier:
         logits = np.empty((n, *outputs.logits), np.float32)
         embedding = np.empty((n, *outputs.embedding), np.float32)
         cam = np.empty((n, *outputs.cam), np.float32)
+        novelty = np.zeros(n, np.float32)
+        names = _outputs(self.card)
         for start in range(0, n, MAX_BATCH):
             part = slice(start, start + MAX_BATCH)
             found = self._run(np.ascontiguousarray(tiles[part]))
-            for name, held, values in zip(_OUTPUTS, (logits, embedding, cam), found, strict=True):
+            places = (logits, embedding, cam, novelty)[: len(names)]
+            for name, held, values in zip(names, places, found, strict=True):
                 expected = (len(tiles[part]), *held.shape[1:])
                 if values.shape != expected:
                     raise ModelError(
@@ -158,10 +166,11 @@ class Classifier:
                     raise ModelError("model-answers", f"{self.model_path}: {name}: NaN or infinity came out")
                 held[part] = values
         p = [self.card.p_indoor(float(street), float(indoor)) for street, indoor in logits]
-        return Scores(np.array(p, np.float64), logits, embedding, cam)
+        is_novel = novelty > (np.inf if self.card.scope is None else self.card.scope.novelty_above)
+        return Scores(np.array(p, np.float64), logits, embedding, cam, is_novel)
 
     def _run(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        return run_session(self._session, _OUTPUTS, {"tiles": batch}, self.model_path)
+        return run_session(self._session, _outputs(self.card), {"tiles": batch}, self.model_path)
 
     def close(self) -> None:
         """Free the model's memory; harmless when done twice."""
@@ -209,7 +218,7 @@ def verify(
         yield f"card: {classifier.path}: {card.name} {card.version}"
         yield f"hash: {card.file} has SHA-256 {card.sha256}"
         size = f"3, {card.input.height}, {card.input.width}"
-        yield f"shapes: tiles uint8 [n, {size}], outputs {', '.join(_OUTPUTS)}"
+        yield f"shapes: tiles uint8 [n, {size}], outputs {', '.join(_outputs(card))}"
         yield (
             f"known answers: {len(known.answers)}, logits within {classifier.worst_answer:.1e} "
             f"(allowed {known.tolerance_logit:g})"
@@ -255,13 +264,14 @@ def _check_shapes(session: Any, card: Card, path: Path) -> None:
     """Compare the graph's declared inputs and outputs with the card; named dimensions fit anything."""
     spec, outputs = card.input, card.outputs
     expected = {"tiles": ("tensor(uint8)", (None, 3, spec.height, spec.width))}
-    for name in _OUTPUTS:
-        expected[name] = ("tensor(float)", (None, *getattr(outputs, name)))
+    names = _outputs(card)
+    for name in names:
+        expected[name] = ("tensor(float)", (None, *(getattr(outputs, name) if name in _OUTPUTS else ())))
     found = {v.name: (v.type, tuple(v.shape)) for v in (*session.get_inputs(), *session.get_outputs())}
     if [v.name for v in session.get_inputs()] != ["tiles"] or not expected.keys() <= found.keys():
-        names = ", ".join(_OUTPUTS)
         raise ModelError(
-            "model-shape", f"{path}: expected input tiles and outputs {names}, got {', '.join(found)}"
+            "model-shape",
+            f"{path}: expected input tiles and outputs {', '.join(names)}, got {', '.join(found)}",
         )
     n = found["tiles"][1][0]
     if isinstance(n, int):

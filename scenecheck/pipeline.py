@@ -79,7 +79,7 @@ class Looker:
         )[0]
         self._previous = remember(self._previous, batch[0], frame.at_s)
         scores = self._classifier.score(batch)
-        sighting = Sighting(frame.at_s, float(scores.p_indoor[0]), found)
+        sighting = Sighting(frame.at_s, float(scores.p_indoor[0]), found | scores.conditions(0))
         self.sightings.append(sighting)
         rank = (float(sighting.is_evidence), sighting.p_indoor)
         if rank > self._evidence_rank:

@@ -89,13 +89,19 @@ class Scores:
 
     ``p_indoor`` ``float64 [N]`` in 0..1, calibrated; ``logits`` ``float32 [N, 2]`` (street, indoor);
     ``embedding`` ``float32 [N, D]``; ``cam`` ``float32 [N, 2, h, w]``, the class-activation maps
-    (Zhou et al., 2016, "Learning Deep Features for Discriminative Localization").
+    (Zhou et al., 2016, "Learning Deep Features for Discriminative Localization"); ``is_novel`` ``bool [N]``,
+    too unlike all that the model was made for (never true of a model whose card says nothing of scope).
     """
 
     p_indoor: NDArray[np.float64]
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
     cam: NDArray[np.float32]
+    is_novel: NDArray[np.bool_]
+
+    def conditions(self, at: int) -> frozenset[Condition]:
+        """What speaks against tile ``at`` as evidence by the model's own account."""
+        return frozenset({Condition.OUT_OF_SCOPE} if self.is_novel[at] else ())
 
     def __len__(self) -> int:
         return len(self.p_indoor)

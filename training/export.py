@@ -1,9 +1,9 @@
-"""Turn a training run into the shipped model: graph, card, known answers, sample answers, figures.
+"""Turn a training run into a model: graph, card, known answers, sample answers.
 
     python -m training.export [--run training/runs/shipped] [--out models]
 
-One command regenerates everything in models/ but its README. Nothing is written before the new graph
-agrees with the net it was made from.
+Nothing is written before the new graph agrees with the net it was made from. The card has no figures yet:
+`training.validate` measures them, `training.card` takes them over (`make model` does all of it).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scenecheck import __version__
 from scenecheck.classifier import Classifier, tile_sha256
 from scenecheck.pictures import decode_picture
 from scenecheck.preprocess import PREPROCESS_VERSION, TILE_SIZE, tiles
-from training import validate
+from training import scope
 from training.calibrate import calibrated, sigmoid
 from training.net import Net, imagenet_net
 
@@ -36,6 +36,13 @@ OUTPUTS = ("logits", "embedding", "cam")
 KNOWN = ("junction-1.jpg", "night-street-1.jpg", "bedroom-day-1.jpg", "bedroom-night-ir-1.jpg")
 TOLERANCE_LOGIT = 0.01
 MAX_EXPORT_ERROR = 1e-3
+
+
+def trained(run: Path) -> Net:
+    """The net of a training run, ready to judge."""
+    net = imagenet_net()
+    net.load_state_dict(torch.load(run / "model.pt", map_location="cpu", weights_only=True))
+    return net.eval()
 
 
 def graph(net: Net) -> bytes:
@@ -81,9 +88,10 @@ def answers(data: bytes, batch: NDArray[np.uint8], temperature: float) -> list[d
 
 def write(run: Path, out: Path) -> Path:
     """Write graph, known answers and card into ``out``; return the card's path."""
-    net = imagenet_net()
-    net.load_state_dict(torch.load(run / "model.pt", map_location="cpu", weights_only=True))
-    data, calibration = graph(net.eval()), calibrated(run)
+    net, calibration, limits = trained(run), calibrated(run), scope.of_run(run)
+    data = graph(net)
+    if limits is not None:
+        data = scope.appended(data, limits.prototypes)
     temperature = float(calibration["temperature"])  # type: ignore[arg-type]
     pictures = {p.name: p.read_bytes() for p in sorted(SAMPLES.glob("*.jpg"))}
     batch = tiles([decode_picture(picture, name) for name, picture in pictures.items()])
@@ -115,6 +123,7 @@ def write(run: Path, out: Path) -> Path:
         "labels": ["street", "indoor"],
         "temperature": temperature,
         "thresholds": calibration["thresholds"],
+        **({} if limits is None else {"scope": {"novelty_above": limits.novelty_above}}),
         "known_answers": {
             "file": "known_answers.npz",
             "sha256": sha256((out / "known_answers.npz").read_bytes()),
@@ -141,17 +150,8 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--run", type=Path, default=RUN)
     ap.add_argument("--out", type=Path, default=ROOT / "models")
-    ap.add_argument(
-        "--manifest", type=Path, default=validate.DATA / "cctv" / "manifest.csv", help="for the figures"
-    )
     a = ap.parse_args()
     path = write(a.run, a.out)
-    if a.manifest.is_file():
-        found = validate.figures(a.manifest, path, with_baseline=True)
-        card = json.loads(path.read_text(encoding="utf-8"))
-        card["figures"] = found
-        path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        print(validate.table(found))
     with Classifier(path) as classifier:
         print(f"{path}: {classifier.card.name}, known answers within {classifier.worst_answer:.1e}")
 
