@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class Database:
 
     engine: sa.Engine
     shown: str
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -94,7 +94,9 @@ def connect(url: str) -> Database:
         engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgres(address)
     except exc.ArgumentError:
         raise UsageError("store-address", f"{shown}: not an address of a database") from None
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as e:
+        if e.name != "psycopg":
+            raise
         hint = "pip install 'scenecheck[postgres]'"
         raise UsageError("store-unusable", f"{shown}: the driver psycopg is not installed", hint) from None
     database = Database(engine, shown, secrets)
