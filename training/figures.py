@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scenecheck.evaluation import metrics
-from scenecheck.types import Label, Sighting, Thresholds
+from scenecheck.types import Condition, Label, Sighting, Thresholds
 from scenecheck.verdict import judge
 from training import calibrate
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from training import prepare
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -32,6 +34,8 @@ COMBINED = {"night or ir": NIGHT, "grey or ir": frozenset({"grey", "ir"})}
 MIN_SLICE = 4
 """Frames of a flag below which there is no row: one picture is an anecdote."""
 
+OUT_OF_SCOPE = frozenset({Condition.OUT_OF_SCOPE})
+
 CAMERA_SHARE = 0.5
 """What the cameras weigh beside the photographs where both set temperature and thresholds: cameras are what
 is judged, but there are so few that one of them must not decide."""
@@ -39,7 +43,10 @@ is judged, but there are so few that one of them must not decide."""
 
 @dataclass(frozen=True)
 class Scored:
-    """Frames with their calibrated score and the thresholds that hold for each: arrays of length N."""
+    """Frames with their calibrated score and the thresholds that hold for each: arrays of length N.
+
+    ``is_novel`` frames are no evidence to the product; they count as frames all the same.
+    """
 
     p: Floats
     label: Ints
@@ -47,14 +54,15 @@ class Scored:
     flags: NDArray[np.str_]
     street_below: Floats
     indoor_above: Floats
+    is_novel: Mask
 
     @classmethod
-    def by(
-        cls, p: Floats, label: Ints, group: NDArray[np.str_], flags: NDArray[np.str_], t: Thresholds
-    ) -> Scored:
-        """All frames by the same thresholds."""
+    def by(cls, p: Floats, examples: prepare.Examples, t: Thresholds, is_novel: Mask | None = None) -> Scored:
+        """Frames of a manifest, all by the same thresholds."""
         n = len(p)
-        return cls(p, label, group, flags, np.full(n, t.street_below), np.full(n, t.indoor_above))
+        novel = np.zeros(n, bool) if is_novel is None else is_novel
+        return cls(p, examples.label, examples.group, examples.flags, np.full(n, t.street_below),
+                   np.full(n, t.indoor_above), novel)  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.p)
@@ -98,7 +106,10 @@ def camera_labels(s: Scored) -> dict[str, tuple[int, Label]]:
     for group in np.unique(s.group):
         rows = np.flatnonzero(s.group == group)
         t = Thresholds(float(s.street_below[rows[0]]), float(s.indoor_above[rows[0]]))
-        sightings = [Sighting(float(i), float(s.p[r])) for i, r in enumerate(rows)]
+        sightings = [
+            Sighting(float(i), float(s.p[r]), OUT_OF_SCOPE if s.is_novel[r] else frozenset())
+            for i, r in enumerate(rows)
+        ]
         found[str(group)] = (int(s.label[rows[0]]), judge(sightings, t).label)
     return found
 
@@ -123,7 +134,8 @@ def verdicts(s: Scored) -> dict[str, Any]:
 
 
 def share_ci(k: int, n: int) -> list[float] | None:
-    return metrics.wilson(k, n) if n else None
+    """Wilson's interval; None of nothing."""
+    return list(metrics.wilson(k, n)) if n else None
 
 
 def slices(s: Scored) -> dict[str, dict[str, Any]]:
@@ -138,7 +150,10 @@ def slices(s: Scored) -> dict[str, dict[str, Any]]:
 def _slice(s: Scored) -> dict[str, Any]:
     called = np.where(s.p <= s.street_below, 0, np.where(s.p >= s.indoor_above, 1, -1))
     cameras = camera_labels(s).values()
-    found: dict[str, Any] = {}
+    n_right = sum(label is (Label.STREET, Label.INDOOR)[truth] for truth, label in cameras)
+    found: dict[str, Any] = {
+        "right": {"k": n_right, "n": len(cameras), "ci": share_ci(n_right, len(cameras))}
+    }
     for y, name in ((1, "rooms"), (0, "streets")):
         frames, labels = called[s.label == y], [label for truth, label in cameras if truth == y]
         by = {"indoor": int((frames == 1).sum()), "unknown": int((frames < 0).sum()),
@@ -180,7 +195,7 @@ def curves(p: Floats, label: Ints) -> dict[str, Any]:
             roc.append([round(point.fpr, 5), round(point.recall, 5)])
     bins = [
         {"p": round(b.p_mean, 4), "share": round(b.indoor_share, 4), "n": b.n,
-         "ci": metrics.wilson(round(b.indoor_share * b.n), b.n)}
+         "ci": share_ci(round(b.indoor_share * b.n), b.n)}
         for b in metrics.reliability(p, label)
     ]  # fmt: skip
     return {"roc": roc, "reliability": bins}

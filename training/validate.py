@@ -4,14 +4,13 @@
     python -m training.validate --part cameras clips # these again, the others kept
     python -m training.validate --part cameras --manifest yours/held-out.csv --model MODEL.json
 
-| part | what is judged | by |
-|---|---|---|
-| sources | the training photographs, as they are and as bad cameras would show them | the net of the fold that held their whole source out (RUN/held_out.npz) |
-| recipe | the CCTV cameras | the net of the fold that held the camera out (RUN/cameras.npz, when there is one) |
-| cameras | the CCTV cameras | the shipped net: those it never saw |
-| clips | films of CCTV cameras | `scenecheck.check`, as the command does |
-| baseline | the CCTV cameras | logistic regression on the frozen ImageNet net's features of the photographs |
-| robustness, int8, view | see `scenecheck.evaluation.stress`, `training.quantize`, `benchmarks.view` | the shipped net |
+sources     the training photographs, as they are and as bad cameras would show them, by the net of the fold that
+            held their whole source out (RUN/held_out.npz)
+recipe      the CCTV cameras, by the net of the fold that held the camera out (RUN/cameras.npz, when there is one)
+cameras     the CCTV cameras that the shipped net never saw, by it
+clips       films of CCTV cameras, by `scenecheck.check`, as the command does
+baseline    the CCTV cameras, by logistic regression on the frozen ImageNet net's features of the photographs
+robustness, int8, view    the shipped net: `scenecheck.evaluation.stress`, `training.quantize`, `benchmarks.view`
 
 Temperature and thresholds of `sources` and `recipe` are cross-fitted: set on the other folds. The cameras with
 `crc32(group) % 3 == 0` are seen by no shipped net. A part whose pictures are not there is left out, with a notice.
@@ -21,12 +20,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import json
 import sys
 import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scenecheck.atomic import write_whole
 from scenecheck.card import Card, card_path, load_card
 from scenecheck.classifier import Classifier
 from scenecheck.evaluation import metrics
 from scenecheck.types import Label
-from training import figures, prepare, tables
+from training import figures, prepare, tables, targets
 from training.figures import Margins, Scored, judged
 
 HERE = Path(__file__).resolve().parent
@@ -63,6 +65,7 @@ class Inputs:
     manifest: Path
     scenes: Path
     clips: Path
+    workers: int = 2
 
     @property
     def card(self) -> Card:
@@ -101,15 +104,14 @@ def by_scope(scored: Scored, inputs: Inputs) -> dict[str, Any]:
 
 def cameras(inputs: Inputs) -> dict[str, Any]:
     examples = inputs.examples()
+    parts = np.array_split(examples.path, max(1, len(examples) // 32))
     with Classifier(inputs.model, threads=1) as classifier:
-        p = [
-            classifier.score(
-                np.stack([prepare.to_tile(prepare.read_rgb(examples.root / q)) for q in part])
-            ).p_indoor
-            for part in np.array_split(examples.path, max(1, len(examples) // 32))
-        ]
-    t = inputs.card.thresholds
-    return by_scope(Scored.by(np.concatenate(p), examples.label, examples.group, examples.flags, t), inputs)
+        found = [classifier.score(np.stack([prepare.to_tile(prepare.read_rgb(examples.root / q)) for q in part]))
+                 for part in parts]  # fmt: skip
+    p, is_novel = (
+        np.concatenate([getattr(scores, name) for scores in found]) for name in ("p_indoor", "is_novel")
+    )
+    return by_scope(Scored.by(p, examples, inputs.card.thresholds, is_novel), inputs)
 
 
 def recipe(inputs: Inputs) -> dict[str, Any]:
@@ -119,8 +121,10 @@ def recipe(inputs: Inputs) -> dict[str, Any]:
     with np.load(path) as f:
         margin, label, group, fold, flags = (f[k] for k in ("margin", "label", "group", "fold", "flags"))
     found = Margins(margin.astype(np.float64), label.astype(np.int64), np.ones(len(margin)))
-    p, below, above, points = figures.crossfitted(found, fold, photographs(inputs)[0], figures.operating_point)
-    scored = Scored(p, found.label, group, flags, below, above)
+    p, below, above, points = figures.crossfitted(
+        found, fold, photographs(inputs)[0], figures.operating_point
+    )
+    scored = Scored(p, found.label, group, flags, below, above, np.zeros(len(p), bool))
     by_fold = [{"fold": int(k), **judged(scored.take(fold == k))} for k in np.unique(fold)]
     return {"pooled": judged(scored), "folds": by_fold, "operating_points": points}
 
@@ -154,9 +158,12 @@ def sources(inputs: Inputs) -> dict[str, Any]:
     both, held = photographs(inputs)
     n, fold = len(held["label"]), held["fold"]
     p, below, above, points = figures.crossfitted(both, np.tile(fold, 2), None, figures.operating_point)
-    found: dict[str, Any] = {"operating_points": points}
+    names, count = np.unique(held["source"], return_counts=True)
+    largest = {str(names[i]): int(count[i]) for i in np.argsort(-count, kind="stable")}
+    found: dict[str, Any] = {"operating_points": points, "pictures": largest}
     for name, rows in (("as_they_are", slice(0, n)), ("as_cameras_show_them", slice(n, 2 * n))):
-        scored = Scored(p[rows], both.label[rows], held["group"], held["flags"], below[rows], above[rows])
+        scored = Scored(p[rows], both.label[rows], held["group"], held["flags"], below[rows], above[rows],
+                        np.zeros(n, bool))  # fmt: skip
         by_fold = [_brief(scored.take(fold == k), fold=int(k), sources=len(np.unique(held["source"][fold == k])))
                    for k in np.unique(fold)]  # fmt: skip
         found[name] = {"pooled": _brief(scored, sources=len(np.unique(held["source"]))), "folds": by_fold}
@@ -199,7 +206,7 @@ def baseline(inputs: Inputs) -> dict[str, Any]:
     if not inputs.scenes.is_file():
         raise NotThereError(f"{inputs.scenes}: no such file")
     p = _frozen(prepare.read_manifest(inputs.scenes), examples)
-    scored = Scored.by(p, examples.label, examples.group, examples.flags, inputs.card.thresholds)
+    scored = Scored.by(p, examples, inputs.card.thresholds)
     found = by_scope(scored, inputs)
     found.setdefault("all", judged(scored))  # it learned from no camera
     # One half is where a logistic regression decides; it has no thresholds to be judged by.
@@ -227,13 +234,16 @@ def _frozen(train: prepare.Examples, test: prepare.Examples) -> NDArray[np.float
 
 
 def robustness(inputs: Inputs) -> dict[str, Any]:
-    from training import robustness as stress
+    from scenecheck.evaluation.manifest import read_manifest
+    from scenecheck.evaluation.stress import stress
 
-    examples = inputs.examples()
+    inputs.examples()
+    manifest = read_manifest(inputs.manifest)
     if inputs.has_learned_cameras:
-        examples = examples.take(kept_apart(examples.group))
+        strangers = tuple(e for e in manifest.examples if is_kept_apart(e.group))
+        manifest = dataclasses.replace(manifest, examples=strangers)
     with Classifier(inputs.model, threads=1) as classifier:
-        return stress.figures(lambda batch: classifier.score(batch).p_indoor, stress.chosen(examples, None))
+        return stress(manifest, classifier, workers=inputs.workers).model_dump(mode="json")
 
 
 def int8(inputs: Inputs) -> dict[str, Any]:
@@ -281,6 +291,17 @@ def measured(inputs: Inputs, parts: list[str], known: dict[str, Any]) -> dict[st
     return found
 
 
+def text(f: dict[str, Any]) -> str:
+    """Whatever figures there are as Markdown, under headings."""
+    parts = {"Cameras": lambda: f"{tables.frames(f)}\n\n{tables.verdict_names(f)}",
+             "Conditions": lambda: tables.slices(tables.main(f))} if tables.sides(f) else {}  # fmt: skip
+    named = {"sources": tables.source_folds, "clips": tables.clips, "robustness": tables.robustness,
+             "int8": tables.int8, "view": tables.view}  # fmt: skip
+    parts |= {name.capitalize(): partial(table, f[name]) for name, table in named.items() if name in f}
+    parts["Targets"] = lambda: targets.table(f)
+    return "\n\n".join(f"## {title}\n\n{table()}" for title, table in parts.items())
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--run", type=Path, default=RUN)
@@ -289,20 +310,20 @@ def main() -> None:
     ap.add_argument("--scenes", type=Path, default=DATA / "scenes" / "manifest.csv", help="of the training")
     ap.add_argument("--clips", type=Path, default=DATA / "cctv" / "clips.csv")
     ap.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
+    ap.add_argument("--workers", type=int, default=2, help="threads of the robustness table")
     ap.add_argument("--json", action="store_true")
     a = ap.parse_args()
     cv2.setNumThreads(1)
-    inputs = Inputs(a.run, card_path(a.model), a.manifest.resolve(), a.scenes.resolve(), a.clips.resolve())
+    inputs = Inputs(a.run, card_path(a.model), a.manifest.resolve(), a.scenes.resolve(), a.clips.resolve(),
+                    a.workers)  # fmt: skip
     out = a.run / "figures.json"
     is_own = inputs.manifest != DATA / "cctv" / "manifest.csv"
     known = json.loads(out.read_text(encoding="utf-8")) if out.is_file() and not is_own else {}
     found = measured(inputs, a.part, known)
     if a.run.is_dir() and not is_own:  # figures on another's cameras are not the model card's
-        part = out.with_suffix(".part")
-        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        part.replace(out)
+        write_whole(out, json.dumps(found, indent=1) + "\n")
     shown = {k: v for k, v in found.items() if k in a.part or k not in PARTS}
-    print(json.dumps(shown, indent=1) if a.json else tables.text(shown))
+    print(json.dumps(shown, indent=1) if a.json else text(shown))
 
 
 if __name__ == "__main__":
