@@ -9,11 +9,11 @@ from pathlib import Path
 from scenecheck.errors import UsageError
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, mode: int = 0o644, force: bool = True) -> None:
     """Write UTF-8 text so that a reader sees the old file or the new one, never half of either.
 
     The part that is being written lies beside ``path`` and is removed when anything fails. Raises UsageError
-    when ``path`` cannot be written.
+    when ``path`` cannot be written, or is there already and ``force`` does not say to replace it.
     """
     try:
         fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -23,12 +23,26 @@ def write_whole(path: Path, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            part.chmod(0o644)  # mkstemp's 0600 would hide a report from the web server it was written for
+            part.chmod(mode)  # mkstemp's 0600 would hide a report from the web server it was written for
+            if not force:
+                _claim(part, path)
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+    except FileExistsError:
+        raise UsageError("bad-option", f"{path}: is there already", "--force replaces it") from None
     except OSError as e:
         raise UsageError(
             "bad-option", f"{path}: {e.strerror or 'cannot be written'}", "give a place that can be written"
         ) from None
+
+
+def _claim(part: Path, path: Path) -> None:
+    """Take a name that nobody has: unlike a rename, a link never takes the place of a file."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        path.touch(exist_ok=False)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from scenecheck.classifier import Classifier
     from scenecheck.evaluation.results import Baseline, Evaluation
+    from scenecheck.feeds import Feed
     from scenecheck.pipeline import Judgement
 
 Probability = Field(ge=0.0, le=1.0)
@@ -172,11 +173,73 @@ class EvalReport(_Contract):
         )
 
 
+class PublishReport(_Contract):
+    """Where a feed is published, and what is shown while its view is not proven."""
+
+    hls: str | None
+    rtsp: str | None
+    snapshot: str | None
+    mask: Literal["card", "pixelate", "blur"]
+    audio: bool
+
+
+class FeedReport(_Contract):
+    """One feed of an inventory, by ``scenecheck feeds list --json``: without user and password.
+
+    ``password`` says where it stands: ``env NAME``, ``file PATH``, ``url``, or null where there is none.
+    """
+
+    schema_: Literal["scenecheck/feeds/1"] = Field(default="scenecheck/feeds/1", alias="schema")
+    id: str
+    name: str
+    source: str
+    password: str | None
+    tags: list[str]
+    expect: Literal["street", "indoor"]
+    publish: PublishReport | None
+    transport: Literal["tcp", "udp"]
+    deadline_s: float
+    frames: int
+    tls_ca: str | None
+    insecure: bool
+    allow_hosts: list[str]
+    line: int
+
+    @classmethod
+    def of(cls, feed: Feed) -> FeedReport:
+        publish = feed.publish
+        in_url = bool(getattr(feed.source, "password", ""))
+        return cls(
+            id=feed.id,
+            name=feed.name,
+            source=str(feed.source),
+            password=str(feed.secret) if feed.secret else "url" if in_url else None,
+            tags=list(feed.tags),
+            expect=feed.expect,
+            publish=None
+            if publish is None
+            else PublishReport(
+                hls=None if publish.hls is None else str(publish.hls),
+                rtsp=None if publish.rtsp is None else str(publish.rtsp),
+                snapshot=None if publish.snapshot is None else str(publish.snapshot),
+                mask=publish.mask,
+                audio=publish.audio,
+            ),
+            transport=feed.transport,
+            deadline_s=feed.deadline_s,
+            frames=feed.frames,
+            tls_ca=None if feed.tls_ca is None else str(feed.tls_ca),
+            insecure=feed.insecure,
+            allow_hosts=list(feed.allow_hosts),
+            line=feed.line,
+        )
+
+
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-CONTRACTS: dict[str, type[BaseModel]] = {"check-1": CheckReport, "eval-1": EvalReport}
+CONTRACTS: dict[str, type[BaseModel]] = {"check-1": CheckReport, "eval-1": EvalReport, "feeds-1": FeedReport}
 
 
 def json_schema(name: str) -> str:

@@ -13,6 +13,7 @@ import click
 from scenecheck import __version__
 from scenecheck.cli.check import check
 from scenecheck.cli.evaluate import evaluate
+from scenecheck.cli.feeds import feeds
 from scenecheck.cli.model import model
 from scenecheck.errors import ScenecheckError, UsageError
 
@@ -42,6 +43,7 @@ def cli() -> None:
 
 cli.add_command(check)
 cli.add_command(evaluate)
+cli.add_command(feeds)
 cli.add_command(model)
 
 
