@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from scenecheck.adapter import AdaptedClassifier
-    from scenecheck.classifier import Classifier
+    from scenecheck.adapter import Model
 
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "scores.sqlite"
 _VERSION = 1
 _CODE = (conditions, decode, files, pictures, planes, preprocess)
+_NONE: frozenset[Condition] = frozenset()
 _BUSY_S = 30.0
 """How long to wait for another run that writes to the same cache."""
 
 
-def recipe_of(classifier: Classifier | AdaptedClassifier, *, frames: int) -> str:
+def recipe_of(classifier: Model, *, frames: int) -> str:
     """SHA-256 of all that decides a score but the picture: model, card, provider, code, libraries.
 
     The modules that make tiles are hashed as text besides `PREPROCESS_VERSION`: somebody who changes a line and
@@ -102,24 +102,20 @@ class ScoreCache:
     def _key(self, sha256: bytes) -> bytes:
         return hashlib.sha256(self._recipe + sha256).digest()
 
-    def get(self, sha256: bytes) -> tuple[Sighting, ...] | None:
-        """The frames of the file with this digest, or None."""
+    def get(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Sighting, ...]]:
+        """The frames of those files, by SHA-256, that are known."""
+        by_key = {self._key(digest): digest for digest in digests}
+        places = ", ".join("?" * len(by_key))
         try:
             with self._lock:
-                if not self._is_open:
-                    return None
-                row = self._db.execute(
-                    "SELECT frames FROM scores WHERE key = ?", (self._key(sha256),)
-                ).fetchone()
-            if row is None:
-                return None
-            return tuple(
-                Sighting(at_s, p, frozenset(Condition(name) for name in names.split()))
-                for at_s, p, names in json.loads(row[0])
-            )
+                if not self._is_open or not by_key:
+                    return {}
+                query = f"SELECT key, frames FROM scores WHERE key IN ({places})"  # noqa: S608  (question marks)
+                rows = self._db.execute(query, list(by_key)).fetchall()
+            return {by_key[key]: _sightings(frames) for key, frames in rows}
         except (sqlite3.Error, ValueError, TypeError) as e:
             self._give_up(e)
-            return None
+            return {}
 
     def put(self, found: Sequence[tuple[bytes, Sequence[Sighting]]]) -> None:
         """Keep the frames of several files, by their digests."""
@@ -158,3 +154,11 @@ class ScoreCache:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _sightings(frames: str) -> tuple[Sighting, ...]:
+    """What `ScoreCache.put` wrote. Raises ValueError or TypeError for anything else."""
+    return tuple(
+        Sighting(float(at_s), float(p), frozenset(map(Condition, names.split())) if names else _NONE)
+        for at_s, p, names in json.loads(frames)
+    )

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from scenecheck.adapter import AdaptedClassifier
-    from scenecheck.classifier import Classifier
+    from scenecheck.adapter import Model
     from scenecheck.evaluation.scoring import BareSpeed, Scored
 
 
 def evaluate(
     manifest: Path,
-    classifier: Classifier | AdaptedClassifier,
+    classifier: Model,
     *,
     workers: int | None = None,
     cache: Path | None = None,
@@ -67,7 +66,7 @@ def evaluate(
     )
 
 
-def _facts(classifier: Classifier | AdaptedClassifier) -> ModelFacts:
+def _facts(classifier: Model) -> ModelFacts:
     card = classifier.card
     return ModelFacts(
         name=card.name,

@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,11 +37,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scenecheck.adapter import AdaptedClassifier
-    from scenecheck.classifier import Classifier
+    from scenecheck.adapter import Model
     from scenecheck.evaluation.cache import ScoreCache
     from scenecheck.evaluation.manifest import Example, Manifest
-    from scenecheck.types import Frame, Thresholds, Verdict
+    from scenecheck.types import Frame, Scores, Thresholds, Verdict
 
 CLIP_FRAMES = 5
 """Frames looked at in a clip: what `scenecheck check` does unless told."""
@@ -50,6 +49,9 @@ CLIP_DEADLINE_S = 120.0
 """A file on this machine that brings no frames for so long will not bring any."""
 
 _READ_BYTES = 1 << 20
+
+MAX_HELD_BYTES = 64 << 20
+"""Encoded pictures that a worker keeps between hashing and decoding; beyond, they are read twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,14 @@ class _Look(NamedTuple):
     conditions: frozenset[Condition]
 
 
+class _Read(NamedTuple):
+    """A file's SHA-256, and its bytes where it is a still small enough to be kept."""
+
+    sha256: bytes
+    data: bytes | None
+    is_still: bool
+
+
 class _Unscored(NamedTuple):
     sha256: bytes
     looks: list[_Look]
@@ -81,7 +91,7 @@ class _Result(NamedTuple):
     is_cached: bool
 
 
-def workers_for(classifier: Classifier | AdaptedClassifier) -> int:
+def workers_for(classifier: Model) -> int:
     """Threads that use every CPU when each inference takes the classifier's own number of them."""
     return max(1, available_cpus() // classifier.threads)
 
@@ -99,7 +109,7 @@ def single_threaded_opencv() -> Iterator[None]:
 
 def score(
     manifest: Manifest,
-    classifier: Classifier | AdaptedClassifier,
+    classifier: Model,
     *,
     workers: int,
     cache: ScoreCache | None = None,
@@ -157,7 +167,7 @@ def _in_parallel(worker: _Worker, examples: Sequence[Example], workers: int) -> 
 class _Worker:
     """Judges one batch of examples on the calling thread."""
 
-    classifier: Classifier | AdaptedClassifier
+    classifier: Model
     cache: ScoreCache | None
     size: tuple[int, int] = field(init=False)
 
@@ -166,32 +176,41 @@ class _Worker:
         self.size = (spec.height, spec.width)
 
     def __call__(self, batch: Sequence[Example]) -> list[_Result | Problem]:
-        found = [self._looked(example) for example in batch]
+        reads = _read(batch)
+        known = {}
+        if self.cache is not None:
+            known = self.cache.get([r.sha256 for r in reads if isinstance(r, _Read)])
+        found: list[_Unscored | _Result | Problem] = []
+        for example, read in zip(batch, reads, strict=True):
+            if isinstance(read, Problem):
+                found.append(read)
+            elif read.sha256 in known:
+                found.append(_Result(read.sha256, known[read.sha256], is_cached=True))
+            else:
+                found.append(self._looked(example, read))
         unscored = [f for f in found if isinstance(f, _Unscored)]
         if not unscored:
             return [f for f in found if not isinstance(f, _Unscored)]
         tile_batch = np.stack([look.tile for f in unscored for look in f.looks])
-        p_indoor = iter(self.classifier.score(tile_batch).p_indoor.tolist())
-        results = [f if not isinstance(f, _Unscored) else _scored(f, p_indoor) for f in found]
+        frames = _sightings([look for f in unscored for look in f.looks], self.classifier.score(tile_batch))
+        results = [
+            _Result(f.sha256, tuple(itertools.islice(frames, len(f.looks))), is_cached=False)
+            if isinstance(f, _Unscored)
+            else f
+            for f in found
+        ]
         if self.cache is not None:
-            self.cache.put(
-                [(r.sha256, r.sightings) for r in results if isinstance(r, _Result) and not r.is_cached]
-            )
+            fresh = [r for r in results if isinstance(r, _Result) and not r.is_cached]
+            self.cache.put([(r.sha256, r.sightings) for r in fresh])
         return results
 
-    def _looked(self, example: Example) -> _Unscored | _Result | Problem:
-        """Frames of an example that want a score, its cached result, or why it cannot be judged."""
+    def _looked(self, example: Example, read: _Read) -> _Unscored | Problem:
+        """Frames of an example that want a score, or why it cannot be judged."""
         try:
-            with example.file.open("rb") as file:
-                head = file.read(16)
-                data = head + file.read(MAX_BYTES + 1 - len(head)) if kind_of(head) else None
-                digest = _digest(file, head if data is None else data)
-            known = None if self.cache is None else self.cache.get(digest)
-            if known is not None:
-                return _Result(digest, known, is_cached=True)
-            if data is None:
-                return _Unscored(digest, self._clip(example.file))
-            return _Unscored(digest, [self._still(data, example.path)])
+            if not read.is_still:
+                return _Unscored(read.sha256, self._clip(example.file))
+            data = example.file.read_bytes() if read.data is None else read.data
+            return _Unscored(read.sha256, [self._still(data, example.path)])
         except SourceError as e:
             return Problem(example.line, "path", f"{e.code}: {e}")
         except OSError as e:
@@ -229,18 +248,43 @@ class _Worker:
         return _Look(frame.at_s, batch[0], found)
 
 
-def _scored(unscored: _Unscored, p_indoor: Iterator[float]) -> _Result:
-    """The result of frames whose scores come next."""
-    sightings = tuple(Sighting(look.at_s, next(p_indoor), look.conditions) for look in unscored.looks)
-    return _Result(unscored.sha256, sightings, is_cached=False)
+def _read(batch: Sequence[Example]) -> list[_Read | Problem]:
+    """Read and hash every file; the bytes of stills are kept up to `MAX_HELD_BYTES`."""
+    reads: list[_Read | Problem] = []
+    n_bytes = 0
+    for example in batch:
+        try:
+            read = _read_file(example.file)
+        except OSError as e:
+            what = f"{example.path}: {e.strerror or 'cannot be read'}"
+            reads.append(Problem(example.line, "path", what))
+            continue
+        n_bytes += len(read.data or b"")
+        reads.append(read if n_bytes <= MAX_HELD_BYTES else read._replace(data=None))
+    return reads
 
 
-def _digest(file: BinaryIO, start: bytes) -> bytes:
-    """SHA-256 of ``start`` and what is left of the file."""
-    digest = hashlib.sha256(start)
-    while block := file.read(_READ_BYTES):
-        digest.update(block)
-    return digest.digest()
+def _read_file(path: Path) -> _Read:
+    """Digest of a file, and its bytes if it is a still; of one too large to be decoded, the first part."""
+    # Unbuffered: one call for a picture, where a buffer would take three and a copy.
+    with path.open("rb", buffering=0) as file:
+        start = file.read(_READ_BYTES)
+        digest, parts = hashlib.sha256(start), [start]
+        is_still = kind_of(start[:16]) is not None
+        block = start
+        while len(block) == _READ_BYTES:
+            block = file.read(_READ_BYTES)
+            digest.update(block)
+            if is_still and len(parts) * _READ_BYTES <= MAX_BYTES:
+                parts.append(block)
+    return _Read(digest.digest(), b"".join(parts) if is_still else None, is_still)
+
+
+def _sightings(looks: Iterable[_Look], scores: Scores) -> Iterator[Sighting]:
+    """Frames with their scores, and what the model itself has against them."""
+    p_indoor = scores.p_indoor.tolist()
+    for i, look in enumerate(looks):
+        yield Sighting(look.at_s, p_indoor[i], look.conditions | scores.conditions(i))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +298,7 @@ class BareSpeed:
 
 def bare_speed(
     examples: Sequence[Example],
-    classifier: Classifier | AdaptedClassifier,
+    classifier: Model,
     *,
     workers: int,
     n: int = MAX_BATCH,
