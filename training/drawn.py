@@ -90,7 +90,7 @@ def line_drawing(rng: Rng) -> Rgb:
             cv2.ellipse(out, (x, y + s // 4), (s // 2, s // 4), 0, 0, 180, ink, width, cv2.LINE_AA)
         elif what == 2:  # a scribble
             steps = rng.normal(0, s / 6, (40, 2)).cumsum(0)
-            cv2.polylines(out, [np.int32(steps + (x, y))], False, ink, width, cv2.LINE_AA)
+            cv2.polylines(out, [np.int32(steps + np.array([x, y]))], False, ink, width, cv2.LINE_AA)
         elif what == 3:  # a box in parallel perspective
             dx, dy = int(s * 0.5), int(s * 0.35)
             cv2.rectangle(out, (x, y), (x + s, y + s), ink, width)

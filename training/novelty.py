@@ -43,12 +43,12 @@ def from_centres(embedding: Floats, held: NDArray[np.float32]) -> NDArray[np.flo
     return np.asarray(1.0 - (directions(embedding) @ held.T.astype(np.float64)).max(axis=1))
 
 
-def prototypes(embedding: Floats, label: NDArray[np.int64]) -> Novelty:
+def prototypes(embedding: Floats, _label: NDArray[np.int64]) -> Novelty:
     held = centres(embedding)
     return lambda e: from_centres(e, held)
 
 
-def neighbours(embedding: Floats, label: NDArray[np.int64]) -> Novelty:
+def neighbours(embedding: Floats, _label: NDArray[np.int64]) -> Novelty:
     """Cosine to the k-th nearest training picture (Sun et al., 2022, "Deep nearest neighbors")."""
     held = _unit(embedding)
     return lambda e: 1.0 - np.sort(_unit(e) @ held.T, axis=1)[:, -N_NEIGHBOURS]
@@ -70,7 +70,7 @@ def mahalanobis_of_directions(embedding: Floats, label: NDArray[np.int64]) -> No
     return lambda e: found(_unit(e))
 
 
-def residual(embedding: Floats, label: NDArray[np.int64]) -> Novelty:
+def residual(embedding: Floats, _label: NDArray[np.int64]) -> Novelty:
     """What lies outside the principal space of the training pictures (Wang et al., 2022, "ViM")."""
     mean = np.asarray(embedding, np.float64).mean(0)
     centred = embedding - mean

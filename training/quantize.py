@@ -105,7 +105,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 def float_nodes(graph: onnx.GraphProto) -> list[str]:
     """Names of the nodes between the features and the outputs, which stay in float."""
     maker = {name: node for node in graph.node for name in node.output}
-    kept, todo = [], ["logits", "cam"]
+    kept, todo = [], [o.name for o in graph.output]
     while todo:
         node = maker.get(todo.pop())
         if node is None or node.op_type in {"Clip", "Relu"}:
@@ -242,6 +242,10 @@ def write(card_path: Path, batch: Tiles, spare: Tiles, *, samples: Path = ROOT /
     stretch = slope(run(source, spare)[0], run(model, spare)[0])
     out = int8_card_path(card_path)
     card = {**fp32, "temperature": round(fp32["temperature"] * stretch, 6)}
+    if "scope" in fp32:
+        a, b = (run(graph, spare, outputs=("novelty",))[0] for graph in (source, model))
+        moved = fp32["scope"]["novelty_above"] + float(np.median(b - a))
+        card["scope"] = {**fp32["scope"], "novelty_above": round(moved, 4)}
     with np.load(card_path.parent / fp32["known_answers"]["file"]) as archive:
         known = archive["tiles"]
     card = int8_card(card, model, file=out.with_suffix(".onnx").name, tiles_known=known, samples=samples)

@@ -109,12 +109,13 @@ def of_run(run: Path) -> Scope | None:
     if not path.is_file():
         return None
     scope = Scope.load(path)
-    if scope.model_sha256 != _sha256(run / "model.pt"):
+    if scope.model_sha256 != digest(run / "model.pt"):
         raise RuntimeError(f"{path} was fitted to another net: run `python -m training.scope --run {run}`")
     return scope
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -278,15 +279,15 @@ def table(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
     cameras, all_drawn = found["cameras"], found["drawn"]
     by_camera = ", ".join(f"{g} {n}" for g, n in cameras["by_camera"].items()) or "none"
-    lines = [
+    sentences = (
         f"Limit {found['novelty_above']}. Cameras: {cameras['rejected']} of {cameras['frames']} frames rejected "
-        f"({by_camera}; rooms {cameras['rooms']}, night, IR, rain, fog and snow {cameras['night_ir_rain_fog_snow']}).",
+        f"({by_camera}; rooms {cameras['rooms']}, night, IR, rain, fog and snow {cameras['night_ir_rain_fog_snow']}).\n"
         f"Drawn: AUROC {all_drawn['auroc']} against the cameras, {all_drawn['rejected']:.1%} of the "
         f"{all_drawn['fit_for_the_model']} that other conditions let through rejected; called street "
-        f"{all_drawn['called_street_before']} before, {all_drawn['called_street_after']} after.", "",
-        "| kind | pictures | unfit already | AUROC | rejected of the rest | called street: before, after |",
-        "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        f"{all_drawn['called_street_before']} before, {all_drawn['called_street_after']} after.\n"
+    )
+    head = "| kind | pictures | unfit already | AUROC | rejected of the rest | called street: before, after |"
+    lines = [sentences, head, "|---|---|---|---|---|---|"]
     for kind, r in found["kinds"].items():
         share = "" if r["rejected_of_the_rest"] is None else f"{r['rejected_of_the_rest']:.0%}"
         lines.append(
@@ -366,7 +367,7 @@ def main() -> None:
         temperature, thresholds = float(calibration["temperature"]), Thresholds(**calibration["thresholds"])
         train = _seen_training(data, examples, a.cache, a.threads)
         fold = prepare.folds(examples, N_FOLDS, by_source=True)
-        scope = fitted(train.embedding, examples.label, fold, _sha256(a.run / "model.pt"))
+        scope = fitted(train.embedding, examples.label, fold, digest(a.run / "model.pt"))
         scope.save(a.run / "scope.npz")
         data, above = appended(data, scope.prototypes), scope.novelty_above
     else:
