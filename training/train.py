@@ -183,9 +183,10 @@ def main() -> None:
     ap.add_argument("--manifest", type=Path, default=DATA / "scenes" / "manifest.csv")
     ap.add_argument("--out", type=Path, default=HERE / "runs" / "shipped")
     ap.add_argument("--cache", type=Path, default=HERE / ".cache", help="features of views, 300 MB a view")
+    ap.add_argument("--steps", type=int, default=Config.steps, help="fewer to try out a manifest")
     ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
-    began, config = time.monotonic(), Config()
+    began, config = time.monotonic(), Config(steps=a.steps)
     torch.set_num_threads(a.threads)
     a.out.mkdir(parents=True, exist_ok=True)
 
