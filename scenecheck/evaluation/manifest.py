@@ -170,14 +170,16 @@ def _mistakes(manifest: Path, row: _Row, seen: dict[str, int]) -> Iterator[Probl
     if not path:
         return
     first = seen.setdefault(os.path.normpath(path), row.line)
+    shown = path if path.isprintable() else repr(path)
     if first != row.line:
-        yield Problem(row.line, "path", f"{path} stands in line {first} already")
+        yield Problem(row.line, "path", f"{shown} stands in line {first} already")
         return
     try:
-        if not (manifest.parent / path).is_file():
-            yield Problem(row.line, "path", f"no such file: {path}")
-    except (OSError, ValueError):
-        yield Problem(row.line, "path", f"no file can have this name: {path!r}")
+        is_there = (manifest.parent / path).is_file()
+    except (OSError, ValueError):  # longer than a name may be
+        is_there = False
+    if not is_there:
+        yield Problem(row.line, "path", f"no such file: {shown}")
 
 
 def _slice_columns(header: Sequence[str], rows: Sequence[_Row]) -> tuple[list[str], tuple[str, ...]]:

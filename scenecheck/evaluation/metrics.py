@@ -85,8 +85,8 @@ class Ranking:
         street, indoor = self._blocks(w)
         may_be_flagged = np.floor(fpr * street.sum())
         above = np.cumsum(street[::-1])[::-1]  # streets in this block or above
-        last = int(np.flatnonzero(above > may_be_flagged)[-1])
-        return float(indoor[last + 1 :].sum() / indoor.sum())
+        n_too_low = int(np.count_nonzero(above > may_be_flagged))  # these blocks come first
+        return float(indoor[n_too_low:].sum() / indoor.sum())
 
     def roc(self, max_fpr: float) -> list[RocPoint]:
         """Steps of the curve up to ``max_fpr``, from the strictest threshold on; one point for each rate."""
