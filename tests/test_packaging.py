@@ -39,7 +39,14 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_holds_package_model_and_contracts_and_nothing_else(unpacked: Path) -> None:
-    for name in ("py.typed", "models/scenecheck.json", "models/scenecheck.onnx", "json_schemas/check-1.json"):
+    for name in (
+        "py.typed",
+        "models/scenecheck.json",
+        "models/scenecheck.onnx",
+        "json_schemas/check-1.json",
+        "store/migrations/env.py",
+        "store/migrations/versions/0001_audit.py",
+    ):
         assert (unpacked / "scenecheck" / name).is_file(), name
     top = {p.name for p in unpacked.iterdir() if not p.name.endswith(".dist-info")}
     assert top == {"scenecheck"}

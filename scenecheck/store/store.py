@@ -45,6 +45,8 @@ _NO_MOSAIC = [c for c in results.c if c.name not in {"cells", "heat"}] + [
     sa.null().label("cells"),
     sa.null().label("heat"),
 ]
+_COUNT = sa.select(sa.func.count()).where(results.c.run == runs.c.id).scalar_subquery()
+_RUNS = sa.select(runs, _COUNT.label("n_results")).order_by(runs.c.id.desc())
 _CURRENT = sa.select(sa.func.max(references.c.id)).group_by(references.c.feed)
 
 
@@ -122,18 +124,18 @@ class Store:
 
     def runs(self) -> list[Run]:
         """All runs, latest first."""
-        counted = sa.select(results.c.run, sa.func.count().label("n")).group_by(results.c.run).subquery()
-        query = sa.select(runs, sa.func.coalesce(counted.c.n, 0).label("n"))
-        query = query.outerjoin(counted, counted.c.run == runs.c.id).order_by(runs.c.id.desc())
-        with self._database.read() as connection:
-            return [to_run(row, row["n"]) for row in connection.execute(query).mappings()]
+        return self._runs(_RUNS)
 
     def run(self, run: int | None = None) -> Run:
         """One run, by default the latest. Raises UsageError ``no-such-run``."""
-        found = next((r for r in self.runs() if run is None or r.id == run), None)
-        if found is None:
+        found = self._runs(_RUNS.limit(1) if run is None else _RUNS.where(runs.c.id == run))
+        if not found:
             raise UsageError("no-such-run", f"{self.name}: holds no run{'' if run is None else f' {run}'}")
-        return found
+        return found[0]
+
+    def _runs(self, query: sa.Select[Any]) -> list[Run]:
+        with self._database.read() as connection:
+            return [to_run(row, row["n_results"]) for row in connection.execute(query).mappings()]
 
     # --- reading ---------------------------------------------------------------------------------
 
