@@ -24,9 +24,10 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644, force: bool = True)
                 file.flush()
                 os.fsync(file.fileno())
             part.chmod(mode)  # mkstemp's 0600 would hide a report from the web server it was written for
-            if not force:
+            if force:
+                part.replace(path)
+            else:
                 _claim(part, path)
-            part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -46,3 +47,6 @@ def _claim(part: Path, path: Path) -> None:
         raise
     except OSError:  # a file system without links
         path.touch(exist_ok=False)
+        part.replace(path)
+    else:
+        part.unlink()

@@ -34,13 +34,16 @@ MAX_TEXT = 2000
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
+_NO_SCHEME = re.compile(r"//|[^/]*:.*@|[\w.-]+:\d+(/|$)")
+"""An address whose scheme was forgotten, `user:password@host/path` among them: never taken for a path."""
+
 _SPLIT = re.compile(r"[\s;]+")
 _TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is read as an address; what is not is a path."""
-    return _SCHEME.match(text) is not None
+    """Whether a text is read as an address, or meant as one; what is not is a path."""
+    return _SCHEME.match(text) is not None or _NO_SCHEME.match(text) is not None
 
 
 def _clean(text: str) -> str:
@@ -296,9 +299,9 @@ class Maker:
     def _source(self) -> Address | Path | None:
         text = self.entry.url
         scheme = _SCHEME.match(text)
-        if scheme is None:
+        if not is_address(text):
             return self._path(text)
-        if not scheme[2] or scheme[1].lower() not in _SCHEMES:
+        if scheme is None or not scheme[2] or scheme[1].lower() not in _SCHEMES:
             self._wrong("url", _scheme_got(scheme), f"allowed: {_description(FeedEntry, ['url'])}")
             return None
         address = self._address("url", text)
@@ -351,8 +354,11 @@ class Maker:
         if entry.rtsp:
             scheme = _SCHEME.match(entry.rtsp)
             if scheme is None or not scheme[2] or scheme[1].lower() not in {"rtsp", "rtsps"}:
-                got = "a text (not shown)" if scheme is None else _scheme_got(scheme)
-                self._wrong("publish.rtsp", got, f"allowed: {_description(FeedEntry, ['publish', 'rtsp'])}")
+                self._wrong(
+                    "publish.rtsp",
+                    _scheme_got(scheme),
+                    f"allowed: {_description(FeedEntry, ['publish', 'rtsp'])}",
+                )
             else:
                 address = self._address("publish.rtsp", entry.rtsp)
                 if address is not None and address.password:
@@ -366,7 +372,9 @@ class Maker:
         )
 
 
-def _scheme_got(scheme: re.Match[str]) -> str:
+def _scheme_got(scheme: re.Match[str] | None) -> str:
+    if scheme is None:
+        return "an address without its scheme (not shown)"
     name = scheme[1].lower()
     close = difflib.get_close_matches(name, _SCHEMES, n=1)
     hint = f" (did you mean {close[0]}://?)" if close else ""

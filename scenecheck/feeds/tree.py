@@ -246,6 +246,8 @@ def parse_csv(path: Path, text: str) -> Tree:
             line = rows.line_num + 1
     except csv.Error as e:
         raise malformed(path, line, f"not a valid CSV row: {e}") from None
+    if not columns:
+        _columns(path, [])
     return tree
 
 
