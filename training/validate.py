@@ -291,14 +291,15 @@ def measured(inputs: Inputs, parts: list[str], known: dict[str, Any]) -> dict[st
     return found
 
 
-def text(f: dict[str, Any]) -> str:
+def text(f: dict[str, Any], *, with_targets: bool) -> str:
     """Whatever figures there are as Markdown, under headings."""
     parts = {"Cameras": lambda: f"{tables.frames(f)}\n\n{tables.verdict_names(f)}",
              "Conditions": lambda: tables.slices(tables.main(f))} if tables.sides(f) else {}  # fmt: skip
     named = {"sources": tables.source_folds, "clips": tables.clips, "robustness": tables.robustness,
              "int8": tables.int8, "view": tables.view}  # fmt: skip
     parts |= {name.capitalize(): partial(table, f[name]) for name, table in named.items() if name in f}
-    parts["Targets"] = lambda: targets.table(f)
+    if with_targets:
+        parts["Targets"] = lambda: targets.table(f)
     return "\n\n".join(f"## {title}\n\n{table()}" for title, table in parts.items())
 
 
@@ -323,7 +324,7 @@ def main() -> None:
     if a.run.is_dir() and not is_own:  # figures on another's cameras are not the model card's
         write_whole(out, json.dumps(found, indent=1) + "\n")
     shown = {k: v for k, v in found.items() if k in a.part or k not in PARTS}
-    print(json.dumps(shown, indent=1) if a.json else text(shown))
+    print(json.dumps(shown, indent=1) if a.json else text(shown, with_targets=not is_own))
 
 
 if __name__ == "__main__":
