@@ -95,7 +95,7 @@ def scoped(tiny: TinyModel, *, above: float) -> TinyModel:
     """The tiny model with novelty in its graph, fitted to its own known tiles."""
     embedding = scope.seen_by(tiny.model_path.read_bytes(), known_tiles()).embedding
     tiny.card["scope"] = {"novelty_above": above}
-    tiny.replace_model(scope.appended(tiny.model_path.read_bytes(), novelty.centres(embedding)))
+    tiny.replace_model(novelty.appended(tiny.model_path.read_bytes(), novelty.centres(embedding)))
     return tiny
 
 
@@ -110,7 +110,7 @@ def test_appended_when_the_graph_runs_then_it_says_what_numpy_says_in_any_compan
     tiny = make_tiny_model(tmp_path)
     held = novelty.centres(np.random.default_rng(0).gamma(1, 1, (6, 8)))
     plain = tiny.model_path.read_bytes()
-    session = ort.InferenceSession(scope.appended(plain, held), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(novelty.appended(plain, held), providers=["CPUExecutionProvider"])
     batch = np.concatenate([known_tiles(), strange_tile(), np.zeros((1, 3, 180, 320), np.uint8)])
     found, embedding = session.run(["novelty", "embedding"], {"tiles": batch})
     np.testing.assert_allclose(found, novelty.from_centres(embedding, held), atol=1e-5)
@@ -129,9 +129,9 @@ def test_appended_when_the_embedding_has_another_size_or_novelty_is_there_then_i
 ) -> None:
     plain = make_tiny_model(tmp_path).model_path.read_bytes()
     with pytest.raises(ValueError, match="embedding of 9"):
-        scope.appended(plain, np.ones((2, 9), np.float32))
+        novelty.appended(plain, np.ones((2, 9), np.float32))
     with pytest.raises(ValueError, match="without novelty"):
-        scope.appended(scope.appended(plain, np.ones((2, 8), np.float32)), np.ones((2, 8), np.float32))
+        novelty.appended(novelty.appended(plain, np.ones((2, 8), np.float32)), np.ones((2, 8), np.float32))
 
 
 def test_score_when_novelty_is_above_the_cards_limit_then_the_tile_is_no_evidence(tmp_path: Path) -> None:

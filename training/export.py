@@ -24,7 +24,7 @@ from scenecheck import __version__
 from scenecheck.classifier import Classifier, tile_sha256
 from scenecheck.pictures import decode_picture
 from scenecheck.preprocess import PREPROCESS_VERSION, TILE_SIZE, tiles
-from training import scope
+from training import novelty, scope
 from training.calibrate import calibrated, sigmoid
 from training.net import Net, imagenet_net
 
@@ -91,7 +91,7 @@ def write(run: Path, out: Path) -> Path:
     net, calibration, limits = trained(run), calibrated(run), scope.of_run(run)
     data = graph(net)
     if limits is not None:
-        data = scope.appended(data, limits.prototypes)
+        data = novelty.appended(data, limits.prototypes)
     temperature = float(calibration["temperature"])  # type: ignore[arg-type]
     pictures = {p.name: p.read_bytes() for p in sorted(SAMPLES.glob("*.jpg"))}
     batch = tiles([decode_picture(picture, name) for name, picture in pictures.items()])

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.cluster import KMeans
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -95,3 +97,47 @@ METHODS: dict[str, Callable[[Floats, NDArray[np.int64]], Novelty]] = {
     "Mahalanobis++": mahalanobis_of_directions,
     "ViM residual": residual,
 }
+
+
+# --- in the graph --------------------------------------------------------------------------------
+
+
+def appended(model: bytes, prototypes: NDArray[np.float32]) -> bytes:
+    """``model`` with a further output ``novelty`` ``float32 [N]``, computed from its ``embedding``.
+
+    Operators that are the same in every opset; a convolution, because a product of matrices may round a row
+    differently in other company. Raises ValueError when there is no embedding of that size.
+    """
+    proto = onnx.load_from_string(model)
+    graph = proto.graph
+    sizes = {o.name: [d.dim_value or d.dim_param for d in o.type.tensor_type.shape.dim] for o in graph.output}
+    n, d = prototypes.shape
+    if sizes.get("embedding", [0])[-1] != d or "novelty" in sizes:
+        raise ValueError(
+            f"expected a graph with an embedding of {d} and without novelty, got outputs {sizes}"
+        )
+    values = {
+        "zero": np.float32(0), "one": np.float32(1), "first": np.array([1], np.int64),
+        "as_map": np.array([0, -1, 1, 1], np.int64), "as_list": np.array([-1], np.int64),
+        "prototypes": prototypes.reshape(n, d, 1, 1),
+    }  # fmt: skip
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(v), f"scope/{k}") for k, v in values.items())
+    steps = [
+        ("Max", ["embedding", "scope/zero"], {}), ("Sqrt", [], {}), ("LpNormalization", [], {"axis": 1, "p": 2}),
+        ("Reshape", ["scope/as_map"], {}), ("Conv", ["scope/prototypes"], {"kernel_shape": [1, 1]}),
+        ("TopK", ["scope/first"], {"axis": 1}), ("Reshape", ["scope/as_list"], {}),
+    ]  # fmt: skip
+    last = ""
+    for i, (kind, inputs, attributes) in enumerate(steps):
+        out = f"scope/{i}"
+        outputs = [out, "scope/which"] if kind == "TopK" else [out]
+        graph.node.append(
+            helper.make_node(
+                kind, [last, *inputs] if last else inputs, outputs, f"{out}/{kind}", **attributes
+            )
+        )
+        last = out
+    graph.node.append(helper.make_node("Sub", ["scope/one", last], ["novelty"], "scope/Sub"))
+    graph.output.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, [sizes["embedding"][0]]))
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()

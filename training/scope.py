@@ -9,8 +9,8 @@ The score is one minus the cosine between a picture's embedding (square roots, u
 limit: of the pictures of sources that the centres have not seen, `HELD_OUT_REJECTED` lie above. Neither the
 cameras nor the drawn pictures that it is judged on are fitted to.
 
-`appended` computes the score inside any ONNX graph with an ``embedding``, as its output ``novelty``. Fit again for
-every new net: `training.export` refuses a fit that belongs to another one.
+`novelty.appended` computes the score inside any ONNX graph with an ``embedding``, as its output ``novelty``. Fit again
+for every new net: `training.export` refuses a fit that belongs to another one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import argparse
 import csv
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from sklearn.metrics import roc_auc_score
 
 from scenecheck.card import load_card
@@ -117,50 +116,6 @@ def of_run(run: Path) -> Scope | None:
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-# --- the graph -----------------------------------------------------------------------------------
-
-
-def appended(model: bytes, prototypes: NDArray[np.float32]) -> bytes:
-    """``model`` with a further output ``novelty`` ``float32 [N]``, computed from its ``embedding``.
-
-    Operators that are the same in every opset; a convolution, because a product of matrices may round a row
-    differently in other company. Raises ValueError when there is no embedding of that size.
-    """
-    proto = onnx.load_from_string(model)
-    graph = proto.graph
-    sizes = {o.name: [d.dim_value or d.dim_param for d in o.type.tensor_type.shape.dim] for o in graph.output}
-    n, d = prototypes.shape
-    if sizes.get("embedding", [0])[-1] != d or "novelty" in sizes:
-        raise ValueError(
-            f"expected a graph with an embedding of {d} and without novelty, got outputs {sizes}"
-        )
-    values = {
-        "zero": np.float32(0), "one": np.float32(1), "first": np.array([1], np.int64),
-        "as_map": np.array([0, -1, 1, 1], np.int64), "as_list": np.array([-1], np.int64),
-        "prototypes": prototypes.reshape(n, d, 1, 1),
-    }  # fmt: skip
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(v), f"scope/{k}") for k, v in values.items())
-    steps = [
-        ("Max", ["embedding", "scope/zero"], {}), ("Sqrt", [], {}), ("LpNormalization", [], {"axis": 1, "p": 2}),
-        ("Reshape", ["scope/as_map"], {}), ("Conv", ["scope/prototypes"], {"kernel_shape": [1, 1]}),
-        ("TopK", ["scope/first"], {"axis": 1}), ("Reshape", ["scope/as_list"], {}),
-    ]  # fmt: skip
-    last = ""
-    for i, (kind, inputs, attributes) in enumerate(steps):
-        out = f"scope/{i}"
-        outputs = [out, "scope/which"] if kind == "TopK" else [out]
-        graph.node.append(
-            helper.make_node(
-                kind, [last, *inputs] if last else inputs, outputs, f"{out}/{kind}", **attributes
-            )
-        )
-        last = out
-    graph.node.append(helper.make_node("Sub", ["scope/one", last], ["novelty"], "scope/Sub"))
-    graph.output.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, [sizes["embedding"][0]]))
-    onnx.checker.check_model(proto)
-    return proto.SerializeToString()
 
 
 # --- pictures to judge it on ---------------------------------------------------------------------
@@ -369,13 +324,16 @@ def main() -> None:
         fold = prepare.folds(examples, N_FOLDS, by_source=True)
         scope = fitted(train.embedding, examples.label, fold, digest(a.run / "model.pt"))
         scope.save(a.run / "scope.npz")
-        data, above = appended(data, scope.prototypes), scope.novelty_above
+        data, above = novelty.appended(data, scope.prototypes), scope.novelty_above
     else:
         card = load_card(a.model)
         if card.scope is None:
             raise SystemExit(f"{a.model}: scope: the card has none")
         data, above = (a.model.parent / card.file).read_bytes(), card.scope.novelty_above
         temperature, thresholds = card.temperature, card.thresholds
+    if not (a.cctv / "manifest.csv").is_file():
+        print(f"limit {above}; no figures: {a.cctv / 'manifest.csv'} is not there", file=sys.stderr)
+        return
     cameras = prepare.read_manifest(a.cctv / "manifest.csv")
     kinds, tiles = no_places(a.cctv)
     seen, strange = (

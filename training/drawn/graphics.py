@@ -1,81 +1,38 @@
-"""Pictures that no camera looking at a street or a room delivers, drawn by the dozen from a seed.
-
-Nothing is stored: every kind is a function of a random generator, so that a score of novelty can be judged
-(never fitted) on as many as one likes. They are drawn as large as a camera's substream and then go through
-JPEG, for whatever reaches the product has been encoded.
-"""
+"""Drawings, cards and screens."""
 
 from __future__ import annotations
-
-import string
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]
-Rng = np.random.Generator
-Colour = tuple[int, int, int]
-
-H, W = 360, 640
-FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_PLAIN)
-WHITE, BLACK = (255, 255, 255), (0, 0, 0)
-
-
-# --- brushes -------------------------------------------------------------------------------------
-
-
-def _colour(rng: Rng, low: int = 0, high: int = 256) -> Colour:
-    r, g, b = (int(v) for v in rng.integers(low, high, 3))
-    return r, g, b
-
-
-def _canvas(colour: Colour) -> Rgb:
-    return np.full((H, W, 3), colour, np.uint8)
-
-
-def _word(rng: Rng, longest: int = 9) -> str:
-    return "".join(rng.choice(list(string.ascii_lowercase + "  .,0123456789"), int(rng.integers(2, longest))))
-
-
-def _write(out: Rgb, rng: Rng, text: str, at: tuple[int, int], ink: Colour, scale: float) -> None:
-    font = FONTS[int(rng.integers(len(FONTS)))]
-    cv2.putText(out, text, at, font, scale, ink, max(1, round(scale * 1.5)), cv2.LINE_AA)
-
-
-def _lines_of_text(out: Rgb, rng: Rng, box: tuple[int, int, int, int], ink: Colour) -> None:
-    """Ragged lines of made-up words in ``box`` (left, top, right, bottom)."""
-    left, top, right, bottom = box
-    scale = float(rng.uniform(0.3, 0.55))
-    for y in range(top + int(30 * scale), bottom, int(34 * scale)):
-        n = max(1, int((right - left) / (18 * scale) * rng.uniform(0.2, 1)))
-        _write(out, rng, "".join(_word(rng) + " " for _ in range(n // 5 + 1))[:n], (left, y), ink, scale)
-
-
-def _smooth(rng: Rng, cells: int, *, channels: int = 3) -> NDArray[np.float32]:
-    """Random blotches, ``float32 [H, W, channels]`` in 0..1, ``cells`` across."""
-    small = rng.random((max(2, cells * 9 // 16), max(2, cells), channels)).astype(np.float32)
-    return cv2.resize(small, (W, H), interpolation=cv2.INTER_CUBIC).reshape(H, W, channels).clip(0, 1)
-
-
-def _clip(picture: NDArray[np.float32]) -> Rgb:
-    return np.clip(picture, 0, 255).astype(np.uint8, order="C")
-
-
-def _noisy(picture: NDArray[np.float32], rng: Rng, sigma: float) -> Rgb:
-    return _clip(picture + rng.normal(0, sigma, picture.shape).astype(np.float32))
-
+from training.drawn.brushes import (
+    BLACK,
+    WHITE,
+    Colour,
+    H,
+    Rgb,
+    Rng,
+    W,
+    any_colour,
+    canvas,
+    clip,
+    lines_of_text,
+    noisy,
+    smooth,
+    word,
+    write,
+)
 
 # --- drawings ------------------------------------------------------------------------------------
 
 
 def line_drawing(rng: Rng) -> Rgb:
     """Houses, faces, boxes and scribbles in one ink on paper."""
-    paper, ink = ((int(rng.integers(225, 256)),) * 3, _colour(rng, 0, 90))
+    paper, ink = ((int(rng.integers(225, 256)),) * 3, any_colour(rng, 0, 90))
     if rng.random() < 0.2:
         paper, ink = ink, (240, 240, 240)
-    out, width = _canvas(paper), int(rng.integers(1, 4))
+    out, width = canvas(paper), int(rng.integers(1, 4))
     for _ in range(int(rng.integers(4, 16))):
         x, y, s = int(rng.integers(0, W)), int(rng.integers(0, H)), int(rng.integers(20, 140))
         what = int(rng.integers(5))
@@ -98,13 +55,13 @@ def line_drawing(rng: Rng) -> Rgb:
             for cx, cy in ((x, y), (x + s, y), (x, y + s), (x + s, y + s)):
                 cv2.line(out, (cx, cy), (cx + dx, cy - dy), ink, width, cv2.LINE_AA)
         else:
-            _write(out, rng, _word(rng), (x, y), ink, s / 60)
+            write(out, rng, word(rng), (x, y), ink, s / 60)
     return out
 
 
 def cartoon(rng: Rng) -> Rgb:
     """Flat vector art: hills or a floor, a sun, blocks with windows, trees and round people."""
-    out, ink = _canvas(_colour(rng, 120)), _colour(rng, 0, 60)
+    out, ink = canvas(any_colour(rng, 120)), any_colour(rng, 0, 60)
     has_outline, horizon = rng.random() < 0.6, int(rng.uniform(0.3, 0.7) * H)
 
     def shape(points: NDArray[np.int32], colour: Colour) -> None:
@@ -116,18 +73,18 @@ def cartoon(rng: Rng) -> Rgb:
         xs = np.linspace(0, W, 30)
         ys = horizon + 30 * k + 25 * np.sin(xs / rng.uniform(40, 160) + rng.uniform(0, 6))
         hill = np.int32(np.r_[np.c_[xs, ys], [[W, H], [0, H]]])
-        shape(hill, _colour(rng, 40))
+        shape(hill, any_colour(rng, 40))
     for _ in range(int(rng.integers(2, 9))):
         x, y, s = int(rng.integers(0, W)), int(rng.integers(horizon, H)), int(rng.integers(25, 120))
-        colour = _colour(rng)
+        colour = any_colour(rng)
         if rng.random() < 0.5:
             box = np.int32([[x, y], [x + s, y], [x + s, y - 2 * s], [x, y - 2 * s]])
             shape(box, colour)
             for wy in range(y - 2 * s + s // 6, y - s // 4, max(8, s // 3)):
                 for wx in range(x + s // 8, x + s - s // 8, max(8, s // 3)):
-                    cv2.rectangle(out, (wx, wy), (wx + s // 6, wy + s // 6), _colour(rng, 150), -1)
+                    cv2.rectangle(out, (wx, wy), (wx + s // 6, wy + s // 6), any_colour(rng, 150), -1)
         else:
-            cv2.rectangle(out, (x - s // 10, y - s), (x + s // 10, y), _colour(rng, 40, 140), -1)
+            cv2.rectangle(out, (x - s // 10, y - s), (x + s // 10, y), any_colour(rng, 40, 140), -1)
             cv2.circle(out, (x, y - s), s // 2, colour, -1, cv2.LINE_AA)
             if has_outline:
                 cv2.circle(out, (x, y - s), s // 2, ink, 2, cv2.LINE_AA)
@@ -138,37 +95,37 @@ def cartoon(rng: Rng) -> Rgb:
 
 def chart(rng: Rng) -> Rgb:
     """Axes with bars, lines or points, or a pie."""
-    out = _canvas(WHITE if rng.random() < 0.7 else _colour(rng, 0, 60))
+    out = canvas(WHITE if rng.random() < 0.7 else any_colour(rng, 0, 60))
     ink = BLACK if int(out[0, 0].sum()) > 380 else (220, 220, 220)
     kind, n = int(rng.integers(4)), int(rng.integers(3, 12))
     if kind == 3:
         cuts = np.sort(rng.uniform(0, 360, n))
         for a, b in zip(cuts, np.r_[cuts[1:], cuts[0] + 360], strict=True):
             cv2.ellipse(
-                out, (W // 2, H // 2), (130, 130), 0, float(a), float(b), _colour(rng), -1, cv2.LINE_AA
+                out, (W // 2, H // 2), (130, 130), 0, float(a), float(b), any_colour(rng), -1, cv2.LINE_AA
             )
     else:
         for y in range(40, H - 40, 40):
             cv2.line(out, (60, y), (W - 30, y), (170, 170, 170), 1)
-            _write(out, rng, str(H - y), (15, y + 5), ink, 0.4)
-        xs, colour = np.linspace(70, W - 50, n * (1 if kind == 0 else 4)), _colour(rng)
+            write(out, rng, str(H - y), (15, y + 5), ink, 0.4)
+        xs, colour = np.linspace(70, W - 50, n * (1 if kind == 0 else 4)), any_colour(rng)
         values = H - 40 - rng.uniform(10, H - 100, len(xs))
         for i, (x, y) in enumerate(zip(xs.astype(int), values.astype(int), strict=True)):
             if kind == 0:
                 wide = (W - 120) // n * 2 // 3
-                cv2.rectangle(out, (int(x), int(y)), (int(x) + wide, H - 40), _colour(rng), -1)
+                cv2.rectangle(out, (int(x), int(y)), (int(x) + wide, H - 40), any_colour(rng), -1)
             elif kind == 1 and i:
                 cv2.line(out, (int(xs[i - 1]), int(values[i - 1])), (int(x), int(y)), colour, 2, cv2.LINE_AA)
             else:
                 cv2.circle(out, (int(x), int(y)), 4, colour, -1, cv2.LINE_AA)
         cv2.rectangle(out, (60, 30), (W - 30, H - 40), ink, 1)
-    _write(out, rng, _word(rng, 20), (200, 24), ink, 0.6)
+    write(out, rng, word(rng, 20), (200, 24), ink, 0.6)
     return out
 
 
 def street_map(rng: Rng) -> Rgb:
     """Roads with casings, water, parks and names, as map services draw them."""
-    out = _canvas((238, 234, 224) if rng.random() < 0.7 else (40, 44, 52))
+    out = canvas((238, 234, 224) if rng.random() < 0.7 else (40, 44, 52))
     for _ in range(int(rng.integers(3, 9))):
         at = rng.uniform(0, 1, 2) * (W, H)
         blob = np.int32(at + rng.normal(0, rng.uniform(30, 110), (7, 2)))
@@ -181,7 +138,7 @@ def street_map(rng: Rng) -> Rgb:
         road = ((255, 255, 255), (250, 214, 120), (240, 150, 120))[int(rng.integers(3))]
         cv2.polylines(out, [line], False, road, wide, cv2.LINE_AA)
     for _ in range(int(rng.integers(4, 14))):
-        _write(out, rng, _word(rng), (int(rng.integers(0, W)), int(rng.integers(0, H))), (70, 70, 70), 0.45)
+        write(out, rng, word(rng), (int(rng.integers(0, W)), int(rng.integers(0, H))), (70, 70, 70), 0.45)
     return out
 
 
@@ -192,7 +149,7 @@ def test_card(rng: Rng) -> Rgb:
     """SMPTE or EBU bars, a circle card like Philips' PM5544, a grid, a chequerboard or a zone plate."""
     level = int(rng.integers(170, 256))
     full = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1]]) * level
-    out, kind = _canvas((110, 110, 110)), int(rng.integers(5))
+    out, kind = canvas((110, 110, 110)), int(rng.integers(5))
     y, x = np.mgrid[0:H, 0:W]
     if kind == 0:  # SMPTE RP 219: bars, reversed blues, ramp
         out[:] = full[x * 7 // W]
@@ -214,7 +171,7 @@ def test_card(rng: Rng) -> Rgb:
         card = np.where((band == 5)[..., None], (x[..., None] * 255 // W), card)
         out[inside] = card[inside]
         cv2.rectangle(out, (W // 2 - 70, 24), (W // 2 + 70, 56), BLACK, -1)
-        _write(out, rng, _word(rng, 8).upper(), (W // 2 - 60, 48), WHITE, 0.7)
+        write(out, rng, word(rng, 8).upper(), (W // 2 - 60, 48), WHITE, 0.7)
     elif kind == 3:
         size = int(rng.integers(12, 60))
         out[:] = np.where(((x // size + y // size) % 2 == 0)[..., None], level, 255 - level)
@@ -227,7 +184,7 @@ def test_card(rng: Rng) -> Rgb:
 def no_signal(rng: Rng) -> Rgb:
     """What recorders show for a camera that is away: one colour, words, perhaps an icon or panes."""
     grounds = ((10, 40, 200), BLACK, (128, 128, 128), (30, 30, 30), (0, 0, 130), (60, 20, 90))
-    out = _canvas(grounds[int(rng.integers(len(grounds)))])
+    out = canvas(grounds[int(rng.integers(len(grounds)))])
     ink = ((255, 255, 255), (230, 230, 0), (200, 60, 60))[int(rng.integers(3))]
     words = ("NO SIGNAL", "Video loss", "Camera offline", "No Video", "Connecting...", "Please stand by")
     across = int(rng.choice([1, 1, 2, 3]))
@@ -236,49 +193,49 @@ def no_signal(rng: Rng) -> Rgb:
             x, y, w, h = column * W // across, row * H // across, W // across, H // across
             text = words[int(rng.integers(len(words)))]
             at = (x + int(w * rng.uniform(0.05, 0.3)), y + int(h * rng.uniform(0.3, 0.7)))
-            _write(out, rng, text, at, ink, rng.uniform(0.7, 2) / across)
+            write(out, rng, text, at, ink, rng.uniform(0.7, 2) / across)
             if across > 1:
                 cv2.rectangle(out, (x, y), (x + w, y + h), (90, 90, 90), 1)
     if rng.random() < 0.4:
         cv2.circle(out, (W // 2, H // 4), 40, ink, 6, cv2.LINE_AA)
         cv2.line(out, (W // 2 - 28, H // 4 - 28), (W // 2 + 28, H // 4 + 28), ink, 6, cv2.LINE_AA)
-    _write(out, rng, "2026-11-24 08:15:22", (12, 24), WHITE, 0.6)
+    write(out, rng, "2026-11-24 08:15:22", (12, 24), WHITE, 0.6)
     return out
 
 
 def desktop(rng: Rng) -> Rgb:
     """Windows with title bars, text, lists and buttons on a wallpaper, a task bar below."""
-    a, b = (np.array(_colour(rng), np.float32) for _ in range(2))
+    a, b = (np.array(any_colour(rng), np.float32) for _ in range(2))
     ramp = np.linspace(0, 1, H, dtype=np.float32)[:, None, None]
-    out = _clip(np.broadcast_to(a * (1 - ramp) + b * ramp, (H, W, 3)).astype(np.float32))
+    out = clip(np.broadcast_to(a * (1 - ramp) + b * ramp, (H, W, 3)).astype(np.float32))
     for i in range(int(rng.integers(0, 8))):
-        cv2.rectangle(out, (16, 16 + 42 * i), (42, 42 + 42 * i), _colour(rng), -1)
+        cv2.rectangle(out, (16, 16 + 42 * i), (42, 42 + 42 * i), any_colour(rng), -1)
     for _ in range(int(rng.integers(1, 5))):
         left, top = int(rng.integers(0, W // 2)), int(rng.integers(0, H // 2))
         right, bottom = left + int(rng.integers(180, 500)), top + int(rng.integers(120, 320))
         is_dark = rng.random() < 0.4
         page, ink = ((30, 32, 36), (200, 220, 200)) if is_dark else ((250, 250, 250), (30, 30, 30))
         cv2.rectangle(out, (left, top), (right, bottom), page, -1)
-        cv2.rectangle(out, (left, top), (right, top + 18), _colour(rng, 60, 230), -1)
+        cv2.rectangle(out, (left, top), (right, top + 18), any_colour(rng, 60, 230), -1)
         cv2.rectangle(out, (left, top), (right, bottom), (110, 110, 110), 1)
-        _lines_of_text(out, rng, (left + 8, top + 22, min(right, W) - 8, min(bottom, H) - 4), ink)
+        lines_of_text(out, rng, (left + 8, top + 22, min(right, W) - 8, min(bottom, H) - 4), ink)
     cv2.rectangle(out, (0, H - 22), (W, H), (40, 40, 46), -1)
     for i in range(int(rng.integers(3, 12))):
-        cv2.rectangle(out, (10 + 30 * i, H - 19), (30 + 30 * i, H - 3), _colour(rng), -1)
+        cv2.rectangle(out, (10 + 30 * i, H - 19), (30 + 30 * i, H - 3), any_colour(rng), -1)
     return out
 
 
 def document(rng: Rng) -> Rgb:
     """A page of text, in columns or with a table, or an invoice on a coloured desk top."""
-    out = _canvas(WHITE if rng.random() < 0.6 else _colour(rng, 40, 200))
+    out = canvas(WHITE if rng.random() < 0.6 else any_colour(rng, 40, 200))
     margin = int(rng.integers(5, 120))
     cv2.rectangle(out, (margin, 0), (W - margin, H), (252, 252, 250), -1)
     columns = int(rng.integers(1, 4))
     wide = (W - 2 * margin) // columns
-    _write(out, rng, _word(rng, 16).title(), (margin + 20, 36), BLACK, 1.0)
+    write(out, rng, word(rng, 16).title(), (margin + 20, 36), BLACK, 1.0)
     for c in range(columns):
         box = (margin + c * wide + 12, 50, margin + (c + 1) * wide - 12, H - 10)
-        _lines_of_text(out, rng, box, (30, 30, 30))
+        lines_of_text(out, rng, box, (30, 30, 30))
     if rng.random() < 0.4:
         top, step = int(rng.integers(60, 200)), int(rng.integers(14, 30))
         cv2.rectangle(
@@ -293,7 +250,7 @@ def document(rng: Rng) -> Rgb:
 
 def code(rng: Rng) -> Rgb:
     """A QR-like matrix or a bar code on a plain ground."""
-    out, n = _canvas(_colour(rng, 150)), int(rng.integers(21, 45))
+    out, n = canvas(any_colour(rng, 150)), int(rng.integers(21, 45))
     modules = (rng.random((n, n)) < 0.5).astype(np.uint8)
     finder = np.pad(np.pad(np.ones((3, 3), np.uint8), 1), 1, constant_values=1)
     for y, x in ((0, 0), (0, n - 7), (n - 7, 0)):
@@ -315,7 +272,7 @@ def photographed_screen(rng: Rng) -> Rgb:
     inset = np.float32([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     target = corners + inset * rng.uniform(5, 70, (4, 2)).astype(np.float32)
     warp = cv2.getPerspectiveTransform(corners, np.float32(target))
-    ground = 15 + 60 * _smooth(rng, 5) * rng.random(3).astype(np.float32)
+    ground = 15 + 60 * smooth(rng, 5) * rng.random(3).astype(np.float32)
     cv2.fillConvexPoly(ground, np.int32(target + (target - target.mean(0)) * 0.05), (18, 18, 20))
     screen = cv2.warpPerspective(made.astype(np.float32), warp, (W, H))
     mask = cv2.warpPerspective(np.ones((H, W, 1), np.float32), warp, (W, H))[..., None]
@@ -323,103 +280,4 @@ def photographed_screen(rng: Rng) -> Rgb:
     angle, pitch = rng.uniform(0, np.pi), rng.uniform(3, 9)
     moire = 1 + 0.08 * np.sin((x * np.cos(angle) + y * np.sin(angle)) / pitch)[..., None]
     lit = ground * (1 - mask) + screen * mask * moire * rng.uniform(0.6, 1)
-    return _noisy(lit + 40 * _smooth(rng, 3, channels=1) ** 3, rng, rng.uniform(2, 8))
-
-
-# --- nothing but matter --------------------------------------------------------------------------
-
-
-def gradient(rng: Rng) -> Rgb:
-    """Two or three colours that run into each other, straight or round."""
-    y, x = np.mgrid[0:H, 0:W].astype(np.float32)
-    angle, centre = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1, 2) * (W, H)
-    t = x * np.cos(angle) + y * np.sin(angle)
-    if rng.random() < 0.5:
-        t = np.hypot(x - centre[0], y - centre[1])
-    t = ((t - t.min()) / np.ptp(t))[..., None]
-    a, b, c = (np.array(_colour(rng), np.float32) for _ in range(3))
-    return _noisy(a * (1 - t) ** 2 + 2 * b * t * (1 - t) + c * t**2, rng, rng.uniform(0, 4))
-
-
-def texture(rng: Rng) -> Rgb:
-    """White or 1/f noise, a Julia set, cells, or crossing waves."""
-    kind = int(rng.integers(5))
-    y, x = np.mgrid[0:H, 0:W].astype(np.float32)
-    if kind == 0:
-        return rng.integers(0, 256, (H, W, 3 if rng.random() < 0.5 else 1), dtype=np.uint8) + np.zeros(
-            3, np.uint8
-        )
-    if kind == 1:
-        octaves = sum(_smooth(rng, 3 * 2**k) / 2**k for k in range(7))
-        return _clip((octaves - 0.6) * 200)
-    if kind == 2:
-        z, c = (
-            (x / W - 0.5) * 3 + 1j * (y / H - 0.5) * 2,
-            complex(rng.uniform(-0.8, 0.4), rng.uniform(0.1, 0.8)),
-        )
-        steps = np.zeros((H, W), np.float32)
-        for _ in range(60):
-            z = np.where(np.abs(z) < 4, z * z + c, z)
-            steps += np.abs(z) < 4
-        t = steps[..., None] / 60
-        return _clip(255 * np.abs(np.sin(t * rng.uniform(1, 9, 3).astype(np.float32) + rng.uniform(0, 3, 3))))
-    if kind == 3:
-        seeds = rng.uniform(0, 1, (60, 2)) * (W, H)
-        distance = np.stack([np.hypot(x - a, y - b) for a, b in seeds])
-        return rng.integers(0, 256, (60, 3), dtype=np.uint8)[distance.argmin(0)]
-    waves = [np.sin(x * rng.normal(0, 0.15) + y * rng.normal(0, 0.15)) for _ in range(5)]
-    return _clip(127 + 60 * np.stack([waves[0] + waves[k] for k in (1, 2, 3)], 2))
-
-
-def lens_cap(rng: Rng) -> Rgb:
-    """Dark with the sensor's gain up: noise in blotches, a light leak at an edge, vignetting."""
-    y, x = np.mgrid[0:H, 0:W].astype(np.float32)
-    at, wide = rng.uniform(-0.1, 1.1, 2) * (W, H), rng.uniform(40, 260)
-    leak = np.exp(-(((x - at[0]) ** 2 + (y - at[1]) ** 2) / wide**2))[..., None]
-    tint = np.array([1, 0.8, 0.6], np.float32) * rng.uniform(10, 160)
-    blotches = 12 * (_smooth(rng, 80) - 0.5)
-    return _noisy(rng.uniform(4, 50) + tint * leak + blotches, rng, rng.uniform(3, 22))
-
-
-def covering(rng: Rng) -> Rgb:
-    """Cloth, a palm, paper or a leaf right before the lens: one matter, folds, a weave, out of focus."""
-    y, x = np.mgrid[0:H, 0:W].astype(np.float32)
-    skins = ((214, 170, 140), (150, 100, 75), (95, 60, 45))
-    base = np.array(skins[int(rng.integers(3))] if rng.random() < 0.4 else _colour(rng, 30, 220), np.float32)
-    folds = 0.55 + 0.6 * _smooth(rng, int(rng.integers(2, 7)), channels=1)
-    pitch = rng.uniform(3, 14)
-    weave = 1 + rng.uniform(0, 0.25) * (np.sin(x / pitch * 2) * np.sin(y / pitch * 2))[..., None]
-    creases = _canvas(BLACK)
-    for _ in range(int(rng.integers(0, 8))):
-        line = np.int32(rng.uniform(-0.1, 1.1, (3, 2)) * (W, H))
-        cv2.polylines(creases, [line], False, (70, 70, 70), int(rng.integers(1, 6)), cv2.LINE_AA)
-    soft = base * folds * weave - cv2.GaussianBlur(creases, (0, 0), 2).astype(np.float32)
-    soft = cv2.GaussianBlur(soft, (0, 0), float(rng.uniform(0.5, 4)))
-    return _noisy(soft, rng, rng.uniform(1, 8))
-
-
-def broken_stream(rng: Rng) -> Rgb:
-    """A decoder without its reference picture: grey or green, smeared blocks of 16 pixels."""
-    ground = ((128, 128, 128), (0, 135, 0), (90, 10, 90))[int(rng.integers(3))]
-    small = np.full((H // 8, W // 8, 3), ground, np.float32)
-    for _ in range(int(rng.integers(20, 250))):
-        y, x = int(rng.integers(0, H // 16)) * 2, int(rng.integers(0, W // 16)) * 2
-        small[y : y + 2, x : x + int(rng.integers(2, 30))] += rng.normal(0, 50, 3)
-    return _clip(cv2.resize(small, (W, H), interpolation=cv2.INTER_NEAREST))
-
-
-KINDS: dict[str, Callable[[Rng], Rgb]] = {
-    f.__name__.replace("_", " "): f
-    for f in (
-        line_drawing, cartoon, chart, street_map, test_card, no_signal, desktop, document, code,
-        photographed_screen, gradient, texture, lens_cap, covering, broken_stream,
-    )
-}  # fmt: skip
-
-
-def picture(kind: str, number: int, *, seed: int = 0) -> Rgb:
-    """Picture ``number`` of a kind, ``uint8 [360, 640, 3]`` RGB, after JPEG; the same in any company."""
-    rng = np.random.default_rng((seed, list(KINDS).index(kind), number))
-    drawn = np.ascontiguousarray(KINDS[kind](rng)[..., ::-1])
-    encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 95))])[1]
-    return np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    return noisy(lit + 40 * smooth(rng, 3, channels=1) ** 3, rng, rng.uniform(2, 8))
