@@ -12,13 +12,13 @@ installed, so it imports nothing but pytest until a test asks for the fixture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+import inspect
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from scenecheck.errors import ScenecheckError
     from scenecheck.evaluation.results import Baseline, Evaluation, Flip, Regression
 
 __all__ = ["Gate", "scenecheck_gate"]
@@ -37,6 +37,7 @@ class _Order:
     """The arguments of the marker."""
 
     manifest: str
+    _: KW_ONLY
     model: str | None = None
     baseline: str | None = None
     policy: str | None = None
@@ -109,15 +110,17 @@ def scenecheck_gate(request: pytest.FixtureRequest) -> Gate:
     if marker is None:
         pytest.fail(f"scenecheck_gate: mark the test with @pytest.mark.{MARKER}", pytrace=False)
     try:
-        order = _Order(*marker.args, **marker.kwargs)
+        inspect.signature(_Order).bind(*marker.args, **marker.kwargs)
     except TypeError as e:
-        pytest.fail(f"@pytest.mark.scenecheck: {e}; expected {MARKER}", pytrace=False)
+        raise _failed(f"@pytest.mark.scenecheck: {e}; expected {MARKER}") from None
     from scenecheck.errors import ScenecheckError
 
     try:
-        gate = _judged(order, request.config)
+        gate = _judged(_Order(*marker.args, **marker.kwargs), request.config)
     except ScenecheckError as e:
-        _fail(e)
+        # Every mistake as its line, and what to try; a traceback into scenecheck would help nobody.
+        mistakes = getattr(e, "lines", None) or [e.message]
+        raise _failed(f"scenecheck: {e.code}: " + "\n  ".join([*mistakes, f"(try: {e.try_})"])) from None
     figures, groups = gate.evaluation.frames, gate.evaluation.groups
     for name, value in (
         ("model", f"{gate.evaluation.model.name} {gate.evaluation.model.version}"),
@@ -179,7 +182,5 @@ def _command(order: _Order) -> str:
     return " ".join([*words, f"--baseline {order.baseline or 'FILE'}", '--update-baseline "why"'])
 
 
-def _fail(error: ScenecheckError) -> NoReturn:
-    """Every mistake as its line, and what to try; a traceback into scenecheck would help nobody."""
-    lines = getattr(error, "lines", None) or [error.message]
-    pytest.fail(f"scenecheck: {error.code}: " + "\n  ".join([*lines, f"(try: {error.try_})"]), pytrace=False)
+def _failed(text: str) -> BaseException:
+    return pytest.fail.Exception(text, pytrace=False)
