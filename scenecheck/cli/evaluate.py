@@ -82,7 +82,7 @@ def evaluate(
         if reason is not None and baseline_path is not None:
             write_baseline(evaluation, baseline_path, reason=reason)
             click.echo(f"scenecheck: {baseline_path}: written", err=True)
-        regressions = [] if baseline is None else compare(evaluation, baseline, policy)
+        regressions = [*evaluation.golden] if baseline is None else compare(evaluation, baseline, policy)
         found = [] if baseline is None else flips(evaluation, baseline)
         stressed = _stressed(evaluation, model, workers=workers) if with_stress else None
         if html is not None:

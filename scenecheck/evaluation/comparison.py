@@ -31,7 +31,7 @@ _P_FLOOR = 1e-4
 
 
 def compare(evaluation: Evaluation, baseline: Baseline, policy: Policy) -> list[Regression]:
-    """What got worse than the policy tolerates, one `Regression` for each rule broken.
+    """What is off the card's golden answers, then what got worse than the policy tolerates, a `Regression` each.
 
     Raises UsageError ``bad-baseline`` when the baseline is of another manifest or of other pictures.
     """
@@ -45,7 +45,7 @@ def compare(evaluation: Evaluation, baseline: Baseline, policy: Policy) -> list[
     if baseline.pictures_sha256 != evaluation.pictures_sha256:
         raise UsageError("bad-baseline", f"pictures of {evaluation.path} have changed since the baseline")
     both = Pair(evaluation, baseline, policy)
-    return [found for rule in RULES if (found := rule.fails(both)) is not None]
+    return [*evaluation.golden, *(found for rule in RULES if (found := rule.fails(both)) is not None)]
 
 
 @dataclass(frozen=True)

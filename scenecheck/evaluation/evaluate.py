@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from scenecheck.evaluation import figures
+from scenecheck.evaluation import figures, golden
 from scenecheck.evaluation.cache import ScoreCache, recipe_of
 from scenecheck.evaluation.manifest import read_manifest
 from scenecheck.evaluation.results import Evaluation, ModelFacts, Speed
@@ -63,6 +63,7 @@ def evaluate(
         conditions=figures.condition_figures(frames),
         worst=figures.worst_errors(frames),
         speed=_speed(scored, bare, n_frames=len(frames)),
+        golden=tuple(golden.drift((e.file for e in rows.examples), classifier)),
     )
 
 

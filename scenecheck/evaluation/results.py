@@ -283,6 +283,7 @@ class Evaluation:
 
     ``examples`` are in the manifest's order, ``judged_groups`` by name; ``pictures_sha256`` hashes the
     files. ``worst`` lists frames on the wrong side of one half, the surest mistake first.
+    ``golden`` is what differs from the card's own answers (`scenecheck.evaluation.golden`).
     """
 
     manifest: Manifest
@@ -299,6 +300,7 @@ class Evaluation:
     conditions: dict[str, ConditionFigures]
     worst: tuple[WorstError, ...]
     speed: Speed
+    golden: tuple[Regression, ...] = ()
 
     @property
     def path(self) -> Path:

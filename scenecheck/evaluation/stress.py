@@ -153,8 +153,8 @@ class _Chunk:
             batch = tiles(pictures, (spec.height, spec.width))
         n = len(batch)
         unfit = conditions(ours, damaged=[False] * n, stale=[False] * n, live=[False] * n, at_s=[0.0] * n)
-        p = self._model.score(batch).p_indoor
-        return [Sighting(0.0, float(q), why) for q, why in zip(p, unfit, strict=True)]
+        scores = self._model.score(batch)
+        return [Sighting(0.0, float(scores.p_indoor[i]), unfit[i] | scores.conditions(i)) for i in range(n)]
 
     def _versions(self, version: tuple[str, float] | None) -> list[corruptions.Picture]:
         if version is None:
