@@ -35,9 +35,9 @@ def show(
         lines += _stress(stress)
     if baseline is not None:
         lines += _flips(baseline, flips)
-        lines += [("WORSE", r.sentence) for r in regressions] or [
-            ("same", "nothing got worse than tolerated")
-        ]
+    lines += [("WORSE", r.sentence) for r in regressions]
+    if baseline is not None and not regressions:
+        lines.append(("same", "nothing got worse than tolerated"))
     if not sys.stdout.isatty():
         for name, text in lines:
             click.echo(f"{name}\t{text}")
