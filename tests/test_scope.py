@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -177,6 +178,38 @@ def test_quantised_when_the_graph_has_novelty_then_it_stays_in_float_and_close(t
     np.testing.assert_allclose(a, b, atol=0.02)
 
 
+def test_write_when_fp32_has_a_limit_then_int8_gets_its_own_and_loads(tmp_path: Path) -> None:
+    tiny = scoped(make_tiny_model(tmp_path), above=0.05)
+    batch = np.random.default_rng(2).integers(0, 256, (24, 3, 180, 320), dtype=np.uint8)
+    path = quantize.write(tiny.card_path, batch[:16], batch[16:], samples=ROOT / "samples")
+    limits = load_card(tiny.card_path).scope, load_card(path).scope
+    assert None not in limits
+    assert abs(limits[0].novelty_above - limits[1].novelty_above) < 0.05
+    with Classifier(tiny.card_path, threads=1, precision="int8") as classifier:
+        assert classifier.precision == "int8"
+        assert classifier.score(np.concatenate([batch[16:], strange_tile()])).is_novel.tolist() == [
+            False
+        ] * 8 + [True]
+
+
+def test_check_when_every_frame_is_out_of_scope_then_it_is_unknown_and_the_reason_says_why(
+    tmp_path: Path,
+) -> None:
+    tiny = scoped(make_tiny_model(tmp_path), above=0.05)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for i in range(3):
+        cv2.imwrite(
+            str(folder / f"{i}.png"), np.ascontiguousarray(strange_tile()[0].transpose(1, 2, 0)[..., ::-1])
+        )
+    with Classifier(tiny.card_path, threads=1) as classifier:
+        judgement = check(folder, classifier=classifier)
+    assert judgement.verdict.label is Label.UNKNOWN
+    assert judgement.verdict.p_indoor is None
+    assert all(Condition.OUT_OF_SCOPE in s.conditions for s in judgement.verdict.sightings)
+    assert "3 out-of-scope" in judgement.verdict.reason
+
+
 def test_of_run_when_the_fit_is_another_nets_then_it_refuses(tmp_path: Path) -> None:
     assert scope.of_run(tmp_path) is None
     (tmp_path / "model.pt").write_bytes(b"weights")
@@ -235,8 +268,6 @@ def test_bundled_when_cards_and_screens_are_shown_then_they_are_out_of_scope_and
 def test_check_when_a_film_shows_a_test_card_then_it_is_unknown_and_the_reason_says_why(
     bundled: Path, tmp_path: Path
 ) -> None:
-    import cv2
-
     folder = tmp_path / "frames"
     folder.mkdir()
     for i in range(3):
