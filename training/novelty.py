@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sklearn.cluster import KMeans
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Novelty = Callable[[Floats], NDArray[np.float64]]
@@ -35,6 +34,8 @@ def directions(embedding: Floats) -> NDArray[np.float64]:
 
 def centres(embedding: Floats, *, n: int = N_PROTOTYPES, seed: int = 0) -> NDArray[np.float32]:
     """``float32 [n, D]`` unit vectors that `directions` gather around, by k-means; fewer rows give fewer."""
+    from sklearn.cluster import KMeans
+
     unit = directions(embedding).astype(np.float32)
     found = KMeans(min(n, len(unit)), n_init=1, max_iter=20, random_state=seed).fit(unit).cluster_centers_
     return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), np.float32)

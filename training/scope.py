@@ -29,10 +29,10 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from scenecheck.card import load_card
 from scenecheck.conditions import conditions
+from scenecheck.evaluation import metrics
 from scenecheck.runtime import session_options
 from scenecheck.types import Thresholds
 from training import drawn, novelty, prepare
@@ -226,8 +226,8 @@ def figures(
 
 
 def _auroc(in_scope: NDArray[np.float64], strange: NDArray[np.float64]) -> float:
-    truth = np.r_[np.zeros(len(in_scope)), np.ones(len(strange))]
-    return float(roc_auc_score(truth, np.r_[in_scope, strange]))
+    truth = np.r_[np.zeros(len(in_scope), np.int64), np.ones(len(strange), np.int64)]
+    return metrics.auroc(np.r_[in_scope, strange], truth)
 
 
 def table(found: dict[str, Any]) -> str:
@@ -300,6 +300,22 @@ def labels_of(logits: NDArray[np.float32], temperature: float, thresholds: Thres
     )
 
 
+def judged(
+    model: bytes, cctv: Path, *, above: float, temperature: float, thresholds: Thresholds, threads: int = 1
+) -> tuple[dict[str, Any], Seen, Seen, NDArray[np.bool_]]:
+    """`figures` of a graph with an output ``novelty``; what it says of the cameras and of pictures that are no
+    places, and which of these are drawn and fit for a model."""
+    cameras = prepare.read_manifest(cctv / "manifest.csv")
+    kinds, tiles = no_places(cctv)
+    seen, strange = (seen_by(model, t, threads=threads) for t in (of_manifest(cameras), tiles))
+    if seen.novelty is None or strange.novelty is None:
+        raise ValueError("expected a graph with an output novelty")
+    unfit = is_unfit_already(tiles)
+    said = labels_of(strange.logits, temperature, thresholds)
+    found = figures(seen.novelty, cameras, strange.novelty, kinds, unfit, said, above)
+    return found, seen, strange, ~np.char.startswith(kinds, "(") & ~unfit
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--run", type=Path, default=RUN)
@@ -334,26 +350,12 @@ def main() -> None:
     if not (a.cctv / "manifest.csv").is_file():
         print(f"limit {above}; no figures: {a.cctv / 'manifest.csv'} is not there", file=sys.stderr)
         return
-    cameras = prepare.read_manifest(a.cctv / "manifest.csv")
-    kinds, tiles = no_places(a.cctv)
-    seen, strange = (
-        seen_by(data, of_manifest(cameras), threads=a.threads),
-        seen_by(data, tiles, threads=a.threads),
-    )
-    unfit = is_unfit_already(tiles)
-    found = figures(
-        seen.novelty,
-        cameras,
-        strange.novelty,
-        kinds,
-        unfit,
-        labels_of(strange.logits, temperature, thresholds),
-        above,
+    found, seen, strange, left = judged(
+        data, a.cctv, above=above, temperature=temperature, thresholds=thresholds, threads=a.threads
     )
     print(json.dumps(found, indent=1) if a.json else table(found))
     if a.compare:
         train = _seen_training(data, examples, a.cache, a.threads)
-        left = ~np.char.startswith(kinds, "(") & ~unfit
         print("\n" + comparison(train, examples, seen, strange, left))
 
 

@@ -198,6 +198,13 @@ def robustness_words(r: Json) -> str:
     )
 
 
+def scope(s: Json) -> str:
+    """Which drawn pictures the novelty score keeps away from a verdict, and which cameras it costs."""
+    from training.scope import table
+
+    return table(s)
+
+
 def int8(i: Json) -> str:
     """Size, time and answers of int8 beside fp32."""
     from training.quantize import table

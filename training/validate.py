@@ -10,7 +10,8 @@ recipe      the CCTV cameras, by the net of the fold that held the camera out (R
 cameras     the CCTV cameras that the shipped net never saw, by it
 clips       films of CCTV cameras, by `scenecheck.check`, as the command does
 baseline    the CCTV cameras, by logistic regression on the frozen ImageNet net's features of the photographs
-robustness, int8, view    the shipped net: `scenecheck.evaluation.stress`, `training.quantize`, `benchmarks.view`
+robustness, scope, int8, view    the shipped model, by `scenecheck.evaluation.stress`, `training.scope`,
+            `training.quantize` and `benchmarks.view`
 
 Temperature and thresholds of `sources` and `recipe` are cross-fitted: set on the other folds. The cameras with
 `crc32(group) % 3 == 0` are seen by no shipped net. A part whose pictures are not there is left out, with a notice.
@@ -256,6 +257,19 @@ def int8(inputs: Inputs) -> dict[str, Any]:
     return {"sha256": load_card(path).sha256, **quantize.compare(inputs.model, inputs.manifest)}
 
 
+def scope(inputs: Inputs) -> dict[str, Any]:
+    from training import scope as novelty
+
+    card, cctv = inputs.card, inputs.manifest.parent
+    inputs.examples()
+    if card.scope is None:
+        raise NotThereError(f"{inputs.model}: scope: the card has none")
+    return novelty.judged(
+        (inputs.model.parent / card.file).read_bytes(), cctv, above=card.scope.novelty_above,
+        temperature=card.temperature, thresholds=card.thresholds,
+    )[0]  # fmt: skip
+
+
 def view(inputs: Inputs) -> dict[str, Any]:
     from benchmarks import view as benchmark
 
@@ -266,7 +280,7 @@ def view(inputs: Inputs) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
-    f.__name__: f for f in (sources, recipe, cameras, clips, baseline, robustness, int8, view)
+    f.__name__: f for f in (sources, recipe, cameras, clips, baseline, robustness, scope, int8, view)
 }
 
 
@@ -296,7 +310,7 @@ def text(f: dict[str, Any], *, with_targets: bool) -> str:
     parts = {"Cameras": lambda: f"{tables.frames(f)}\n\n{tables.verdict_names(f)}",
              "Conditions": lambda: tables.slices(tables.main(f))} if tables.sides(f) else {}  # fmt: skip
     named = {"sources": tables.source_folds, "clips": tables.clips, "robustness": tables.robustness,
-             "int8": tables.int8, "view": tables.view}  # fmt: skip
+             "scope": tables.scope, "int8": tables.int8, "view": tables.view}  # fmt: skip
     parts |= {name.capitalize(): partial(table, f[name]) for name, table in named.items() if name in f}
     if with_targets:
         parts["Targets"] = lambda: targets.table(f)
