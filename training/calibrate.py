@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from scenecheck.types import Thresholds
 from scenecheck.evaluation.metrics import ece
+from scenecheck.types import Thresholds
 
 RUN = Path(__file__).resolve().parent / "runs" / "shipped"
 
