@@ -31,7 +31,7 @@ VERSION_TABLE = "scenecheck_schema"
 WAIT_S = 30
 """Longest wait for another program's write (SQLite), for a lock or a statement (PostgreSQL)."""
 CONNECT_S = 10
-SILENCE_S = 60
+SILENCE_S = 120
 """After so long in one transaction a server is given up, whatever it does: a paused one says nothing."""
 _MIGRATION_LOCK = 0x5CE11E  # of pg_advisory_xact_lock; any number, but always the same
 
