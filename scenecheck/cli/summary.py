@@ -108,8 +108,9 @@ def _figures(e: Evaluation) -> Iterator[tuple[str, str]]:
 
 
 def _wrong(what: str, names: Sequence[str], n: int, between: Interval, at_most: float) -> str:
-    text = f"{len(names)} of {n} {what} [{between[0]:.1%}, {between[1]:.1%}], which proves ≤ {at_most:.1%}"
-    return f"{text}: {listed(names)}" if names else text
+    if not names:
+        return f"0 of {n} {what}, which proves ≤ {at_most:.1%}"
+    return f"{len(names)} of {n} {what} [{between[0]:.1%}, {between[1]:.1%}]: {listed(names)}"
 
 
 def _speed(e: Evaluation) -> str:
