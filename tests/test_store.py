@@ -361,15 +361,15 @@ def test_is_gone_when_an_owner_cannot_be_looked_up_then_it_may_still_live() -> N
     assert ours != owner_name()
     for name in (
         ours,
-        "/".join(("elsewhere", machine, "1", "x", nonce)),
-        "/".join((host, "another-boot", pid, "x", nonce)),
-        "/".join((host, machine, "no-number", started, nonce)),
+        f"elsewhere/{machine}/1/x/{nonce}",
+        f"{host}/another-boot/{pid}/x/{nonce}",
+        f"{host}/{machine}/no-number/{started}/{nonce}",
         "",
     ):
         assert not is_gone(name), name
     if machine:
         # The number is used again by another process.
-        assert is_gone("/".join((host, machine, pid, "1", nonce)))
+        assert is_gone(f"{host}/{machine}/{pid}/1/{nonce}")
 
 
 # --- killed --------------------------------------------------------------------------------------
