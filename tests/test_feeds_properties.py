@@ -108,7 +108,6 @@ HIDING_PLACES = [
     feeds_of("url: rtsp://10.0.0.1/x", "password: {quoted}"),
     feeds_of("url: rtsp://10.0.0.1/x", "password: {{{raw}}}"),
     feeds_of("url: rtsp://10.0.0.1/x", "password: {{env: {quoted}}}"),
-    feeds_of("url: rtsp://10.0.0.1/x", "password: {{env: {raw}}}"),
     feeds_of("url: rtsp://10.0.0.1/x", "password: [{quoted}]"),
     feeds_of("url: rtsp://10.0.0.1/x", "password:", "  {quoted}: x"),
     feeds_of("url: rtsp://10.0.0.1/x", "passwort: {quoted}"),
