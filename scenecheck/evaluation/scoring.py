@@ -50,6 +50,9 @@ CLIP_DEADLINE_S = 120.0
 
 _READ_BYTES = 1 << 20
 
+LAP = 8
+"""Pictures timed together: long enough for the clock, short enough to fall between two disturbances."""
+
 MAX_HELD_BYTES = 64 << 20
 """Encoded pictures that a worker keeps between hashing and decoding; beyond, they are read twice."""
 
@@ -296,40 +299,43 @@ class BareSpeed:
     inference_ms: float
 
 
-def bare_speed(
-    examples: Sequence[Example],
-    classifier: Model,
-    *,
-    workers: int,
-    n: int = MAX_BATCH,
-) -> BareSpeed | None:
-    """Measure on ``n`` stills a worker; None where the manifest has no stills.
+class _Lap(NamedTuple):
+    """Seconds that some pictures took."""
 
-    Where inference runs on threads or devices of its own, its time is the wall's, else the thread's CPU time,
-    which neighbours on the same machine do not stretch.
+    prepare: float
+    infer: float
+
+
+def bare_speed(examples: Sequence[Example], classifier: Model, *, workers: int) -> BareSpeed | None:
+    """Measure on a batch of stills for each worker; None where the manifest has no stills.
+
+    Milliseconds are those of the fastest lap: neighbours on the same machine only ever add. They are the
+    thread's CPU time, or the wall's where inference runs on threads or devices of its own.
     """
-    stills = list(itertools.islice((e for e in examples if _is_still(e.file)), workers * n))
+    stills = list(itertools.islice((e for e in examples if _is_still(e.file)), workers * MAX_BATCH))
     if not stills:
         return None
     is_own_thread = classifier.provider == "cpu" and classifier.threads == 1
     clock = time.thread_time if is_own_thread else time.perf_counter
     spec = classifier.card.input
 
-    def run(files: Iterable[Example]) -> tuple[float, float]:
+    def lap(some: Sequence[Example]) -> _Lap:
         started_s = clock()
-        batch = tiles([decode_picture(e.file.read_bytes(), e.path) for e in files], (spec.height, spec.width))
+        batch = np.concatenate(
+            [tiles([decode_picture(e.file.read_bytes(), e.path)], (spec.height, spec.width)) for e in some]
+        )
         prepared_s = clock()
         classifier.score(batch)
-        return prepared_s - started_s, clock() - prepared_s
+        return _Lap(prepared_s - started_s, clock() - prepared_s)
 
     cycle = itertools.cycle(stills)
-    shares = [[next(cycle) for _ in range(n)] for _ in range(workers)]
+    laps = [[next(cycle) for _ in range(LAP)] for _ in range(workers * MAX_BATCH // LAP)]
     with single_threaded_opencv(), ThreadPoolExecutor(workers) as pool:
         started_s = time.perf_counter()
-        prepare, infer = zip(*pool.map(run, shares), strict=True)
+        found = list(pool.map(lap, laps))
         seconds = time.perf_counter() - started_s
-    total = workers * n
-    return BareSpeed(total / seconds, sum(prepare) / total * 1e3, sum(infer) / total * 1e3)
+    prepare, infer = (min(times) / LAP * 1e3 for times in zip(*found, strict=True))
+    return BareSpeed(LAP * len(laps) / seconds, prepare, infer)
 
 
 def _is_still(path: Path) -> bool:
