@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN ?= training/runs/shipped
 
-.PHONY: help setup demo test test-slow lint format bench model ship lock docs clean
+.PHONY: help setup demo test test-slow lint format bench baselines model ship lock docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -58,6 +58,15 @@ ship:  ## what follows a training run: everything in models/, measured, and its 
 	$(BIN)/python -m training.golden
 	$(BIN)/python -m training.validate --run $(RUN)
 	$(BIN)/python -m training.card --run $(RUN)
+	$(MAKE) baselines REASON="shipped from $(RUN)"
+
+baselines: setup  ## take what models/ does now as what the tests compare with (REASON="why")
+	@test -n "$(REASON)" || { echo 'say why: make baselines REASON="..."' >&2; exit 2; }
+	@for precision in fp32 int8; do for manifest in samples/samples.csv ../shared/data/cctv/manifest.csv; do \
+		name=$$(basename $$(dirname $$manifest)); test ! -f $$manifest || \
+		$(BIN)/scenecheck eval $$manifest --precision $$precision --update-baseline "$(REASON)" \
+			--baseline tests/golden/eval/$$name-$$precision.json || exit; \
+	done; done
 
 docs: setup  ## write the generated pages and schemas anew
 	$(BIN)/python -m docs.generate

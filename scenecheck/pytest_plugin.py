@@ -148,7 +148,7 @@ def _judged(order: _Order, config: pytest.Config) -> Gate:
     return Gate(
         evaluation=evaluation,
         baseline=baseline,
-        regressions=() if baseline is None else tuple(compare(evaluation, baseline, policy)),
+        regressions=evaluation.golden if baseline is None else tuple(compare(evaluation, baseline, policy)),
         flips=() if baseline is None else tuple(flips(evaluation, baseline)),
         accept=_command(order),
     )
