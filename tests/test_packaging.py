@@ -44,6 +44,8 @@ def test_wheel_holds_package_model_and_contracts_and_nothing_else(unpacked: Path
         "models/scenecheck.json",
         "models/scenecheck.onnx",
         "json_schemas/check-1.json",
+        "templates/evaluation.html.j2",
+        "templates/page.html.j2",
         "store/migrations/env.py",
         "store/migrations/versions/0001_audit.py",
     ):
