@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenecheck.preprocess import PREPROCESS_VERSION
-from training import card, figures, tables, targets, validate
-from training.figures import Margins, Scored
+from training import calibrate, card, figures, prepare, tables, targets, validate
+from training.calibrate import Margins
+from training.figures import Scored
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models"
@@ -188,7 +189,7 @@ def test_crossfitted_when_a_fold_is_spoiled_then_its_own_operating_point_does_no
     margin = rng.normal(0, 1, 90) + 2 * label - 1
     others = Margins(rng.normal(0, 1, 60), np.arange(60) % 2, np.ones(60)) if with_others else None
     spoiled = np.where(of == fold, -50 * margin, margin)
-    points = [figures.crossfitted(Margins(m, label, np.ones(90)), of, others, figures.operating_point)[3]
+    points = [figures.crossfitted(Margins(m, label, np.ones(90)), of, others)[3]
               for m in (margin, spoiled)]  # fmt: skip
     assert points[0][fold] == points[1][fold]
     assert points[0][(fold + 1) % 3] != points[1][(fold + 1) % 3]
@@ -197,8 +198,32 @@ def test_crossfitted_when_a_fold_is_spoiled_then_its_own_operating_point_does_no
 def test_balanced_when_cameras_are_few_then_they_weigh_their_share() -> None:
     few = Margins(np.zeros(3), np.zeros(3, np.int64), np.ones(3))
     many = Margins(np.zeros(500), np.zeros(500, np.int64), np.full(500, 2.0))
-    weight = figures.balanced(few, many).weight
-    assert weight[:3].sum() / weight.sum() == pytest.approx(figures.CAMERA_SHARE)
+    weight = calibrate.balanced(few, many).weight
+    assert weight[:3].sum() / weight.sum() == pytest.approx(calibrate.CAMERA_SHARE)
+
+
+def test_calibrated_when_cameras_kept_apart_are_spoiled_then_nothing_moves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n, label = 400, np.arange(400) % 2
+    margin = rng.normal(0, 1.5, n) + 4 * label - 2
+    np.savez(
+        tmp_path / "held_out.npz", margin=margin, margin_camera=margin * 0.6, label=label, weight=np.ones(n)
+    )
+    alone = calibrate.calibrated(tmp_path)
+    group = np.array([f"camera-{i}" for i in range(n)])
+    kept_apart = np.array([prepare.is_kept_apart(g) for g in group])
+    assert 0.2 < kept_apart.mean() < 0.5
+    found = []
+    for of_kept in (margin, -30 * margin):
+        np.savez(
+            tmp_path / "cameras.npz",
+            margin=np.where(kept_apart, of_kept, 3 * margin),
+            label=label,
+            group=group,
+        )
+        found.append(calibrate.calibrated(tmp_path))
+    assert found[0] == found[1]
+    assert found[0]["temperature"] != alone["temperature"]
 
 
 # --- a run with cameras in folds -----------------------------------------------------------------

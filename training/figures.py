@@ -17,8 +17,6 @@ from scenecheck.verdict import judge
 from training import calibrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from training import prepare
@@ -35,10 +33,6 @@ MIN_SLICE = 4
 """Frames of a flag below which there is no row: one picture is an anecdote."""
 
 OUT_OF_SCOPE = frozenset({Condition.OUT_OF_SCOPE})
-
-CAMERA_SHARE = 0.5
-"""What the cameras weigh beside the photographs where both set temperature and thresholds: cameras are what
-is judged, but there are so few that one of them must not decide."""
 
 
 @dataclass(frozen=True)
@@ -204,26 +198,10 @@ def curves(p: Floats, label: Ints) -> dict[str, Any]:
 # --- cross-fitting -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Margins:
-    """Margins (indoor minus street logit) with labels and how much each counts: arrays of length N."""
-
-    margin: Floats
-    label: Ints
-    weight: Floats
-
-    def __add__(self, other: Margins) -> Margins:
-        return Margins(*(np.concatenate([getattr(self, n), getattr(other, n)])
-                         for n in self.__dataclass_fields__))  # fmt: skip
-
-    def take(self, rows: Mask) -> Margins:
-        return Margins(self.margin[rows], self.label[rows], self.weight[rows])
-
-
 def crossfitted(
-    found: Margins, fold: Ints, others: Margins | None, rule: Callable[[Margins], tuple[float, Thresholds]]
+    found: calibrate.Margins, fold: Ints, others: calibrate.Margins | None
 ) -> tuple[Floats, Floats, Floats, list[dict[str, float]]]:
-    """Each fold by what ``rule`` makes of the other folds and of ``others``.
+    """Each fold at the operating point of the other folds, `balanced` with ``others``.
 
     Returns ``p``, ``street_below`` and ``indoor_above`` per row, and the operating point of each fold.
     """
@@ -232,21 +210,9 @@ def crossfitted(
     for k in np.unique(fold):
         out = fold == k
         base = found.take(~out)
-        t, chosen = rule(base if others is None else balanced(base, others))
+        t, chosen = calibrate.operating_point(base if others is None else calibrate.balanced(base, others))
         p[out] = calibrate.sigmoid(found.margin[out] / t)
         below[out], above[out] = chosen.street_below, chosen.indoor_above
         points.append({"fold": int(k), "temperature": round(t, 4), "street_below": chosen.street_below,
                        "indoor_above": chosen.indoor_above})  # fmt: skip
     return p, below, above, points
-
-
-def balanced(cameras: Margins, photographs: Margins) -> Margins:
-    """Both together, the cameras weighing `CAMERA_SHARE` of it all."""
-    factor = CAMERA_SHARE / (1 - CAMERA_SHARE) * photographs.weight.sum() / cameras.weight.sum()
-    return Margins(cameras.margin, cameras.label, cameras.weight * factor) + photographs
-
-
-def operating_point(m: Margins) -> tuple[float, Thresholds]:
-    """Temperature and thresholds by the rule that the shipped model's come from."""
-    t = calibrate.temperature(m.margin, m.label, m.weight)
-    return t, calibrate.thresholds(calibrate.sigmoid(m.margin / t), m.label, m.weight)

@@ -10,6 +10,7 @@ import ast
 import csv
 import hashlib
 import json
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -157,6 +158,11 @@ def sample_weights(examples: Examples) -> NDArray[np.float32]:
         w = 1 / np.sqrt(count[inverse])
         weight[of_class] = w / w.sum()
     return (weight * len(examples) / weight.sum()).astype(np.float32)
+
+
+def is_kept_apart(camera: str) -> bool:
+    """Whether a camera judges shipped nets: none of them ever learns from it."""
+    return zlib.crc32(camera.encode()) % 3 == 0
 
 
 # --- views and their trunk features --------------------------------------------------------------

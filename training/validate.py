@@ -25,7 +25,6 @@ import dataclasses
 import json
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,8 +40,8 @@ from scenecheck.card import Card, card_path, load_card
 from scenecheck.classifier import Classifier
 from scenecheck.evaluation import metrics
 from scenecheck.types import Label
-from training import figures, prepare, tables, targets
-from training.figures import Margins, Scored, judged
+from training import calibrate, figures, prepare, tables, targets
+from training.figures import Scored, judged
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -50,7 +49,6 @@ DATA = ROOT.parent / "shared" / "data"
 RUN = HERE / "runs" / "shipped"
 CACHE = HERE / ".cache"
 SCHEMA = "scenecheck/model-figures/1"
-N_THIRDS = 3
 
 
 class NotThereError(Exception):
@@ -83,13 +81,8 @@ class Inputs:
         return prepare.read_manifest(self.manifest)
 
 
-def is_kept_apart(group: str) -> bool:
-    """Whether no shipped net may ever see this camera."""
-    return zlib.crc32(group.encode()) % N_THIRDS == 0
-
-
 def kept_apart(groups: NDArray[np.str_]) -> NDArray[np.bool_]:
-    return np.array([is_kept_apart(str(g)) for g in groups], bool)
+    return np.array([prepare.is_kept_apart(str(g)) for g in groups], bool)
 
 
 # --- the parts -----------------------------------------------------------------------------------
@@ -116,32 +109,28 @@ def cameras(inputs: Inputs) -> dict[str, Any]:
 
 
 def recipe(inputs: Inputs) -> dict[str, Any]:
-    path = inputs.run / "cameras.npz"
-    if not path.is_file():
-        raise NotThereError(f"{path}: this run trained on no cameras")
-    with np.load(path) as f:
-        margin, label, group, fold, flags = (f[k] for k in ("margin", "label", "group", "fold", "flags"))
-    found = Margins(margin.astype(np.float64), label.astype(np.int64), np.ones(len(margin)))
-    p, below, above, points = figures.crossfitted(
-        found, fold, photographs(inputs)[0], figures.operating_point
-    )
+    held = calibrate.cameras(inputs.run)
+    if held is None:
+        raise NotThereError(f"{inputs.run / 'cameras.npz'}: this run trained on no cameras")
+    found, columns = held
+    fold = columns["fold"].astype(np.int64)
+    p, below, above, points = figures.crossfitted(found, fold, photographs(inputs)[0])
+    group, flags = columns["group"].astype(np.str_), columns["flags"].astype(np.str_)
     scored = Scored(p, found.label, group, flags, below, above, np.zeros(len(p), bool))
     by_fold = [{"fold": int(k), **judged(scored.take(fold == k))} for k in np.unique(fold)]
     return {"pooled": judged(scored), "folds": by_fold, "operating_points": points}
 
 
-def photographs(inputs: Inputs) -> tuple[Margins, dict[str, NDArray[Any]]]:
-    """Held-out margins of the photographs, first as they are, then as cameras show them, and the other columns."""
+def photographs(inputs: Inputs) -> tuple[calibrate.Margins, dict[str, NDArray[Any]]]:
+    """`calibrate.photographs`, and the other columns of the same pictures."""
     path = inputs.run / "held_out.npz"
     if not path.is_file():
         raise NotThereError(f"{path}: run training.train first")
     with np.load(path) as f:
         held = {k: f[k] for k in f.files}
+    held["flags"] = _flags(inputs, held)
     kept = held["weight"] > 0
-    held = {k: v[kept] for k, v in held.items()} | {"flags": _flags(inputs, held)[kept]}
-    margin = np.concatenate([held["margin"], held["margin_camera"]]).astype(np.float64)
-    weight = np.tile(held["weight"], 2).astype(np.float64)
-    return Margins(margin, np.tile(held["label"], 2).astype(np.int64), weight), held
+    return calibrate.photographs(inputs.run), {k: v[kept] for k, v in held.items()}
 
 
 def _flags(inputs: Inputs, held: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
@@ -158,7 +147,7 @@ def _flags(inputs: Inputs, held: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
 def sources(inputs: Inputs) -> dict[str, Any]:
     both, held = photographs(inputs)
     n, fold = len(held["label"]), held["fold"]
-    p, below, above, points = figures.crossfitted(both, np.tile(fold, 2), None, figures.operating_point)
+    p, below, above, points = figures.crossfitted(both, np.tile(fold, 2), None)
     names, count = np.unique(held["source"], return_counts=True)
     largest = {str(names[i]): int(count[i]) for i in np.argsort(-count, kind="stable")}
     found: dict[str, Any] = {"operating_points": points, "pictures": largest}
@@ -188,7 +177,7 @@ def clips(inputs: Inputs) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with Classifier(inputs.model, threads=1) as classifier:
         for row in rows:
-            is_seen = inputs.has_learned_cameras and not is_kept_apart(row["group"])
+            is_seen = inputs.has_learned_cameras and not prepare.is_kept_apart(row["group"])
             part = found.setdefault("learned" if is_seen else "strangers",
                                     {"n": 0, "rooms": 0, "right": 0, "unknown": {}, "wrong": {}})  # fmt: skip
             verdict = check(inputs.clips.parent / row["path"], classifier=classifier).verdict
@@ -241,7 +230,7 @@ def robustness(inputs: Inputs) -> dict[str, Any]:
     inputs.examples()
     manifest = read_manifest(inputs.manifest)
     if inputs.has_learned_cameras:
-        strangers = tuple(e for e in manifest.examples if is_kept_apart(e.group))
+        strangers = tuple(e for e in manifest.examples if prepare.is_kept_apart(e.group))
         manifest = dataclasses.replace(manifest, examples=strangers)
     with Classifier(inputs.model, threads=1) as classifier:
         return stress(manifest, classifier, workers=inputs.workers).model_dump(mode="json")
