@@ -151,8 +151,8 @@ class _Box:
     y: Axis
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        across, up = self.x.share(x), self.y.share(y)
-        return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
+        right, up = self.x.share(x) * (self.right - self.left), self.y.share(y) * (self.bottom - self.top)
+        return self.left + right, self.bottom - up
 
 
 def line_chart(
@@ -213,8 +213,8 @@ def reliability_chart(sets: Mapping[str, Sequence[Bin]], *, title: str) -> str:
 
 def bar_chart(bars: Sequence[Bar], *, title: str, x: Axis) -> str:
     """Horizontal bars with intervals as whiskers; a hollow diamond is the old value."""
-    left = 16 + _room(b.label for b in bars)
-    row_px, width = 24, left + 250 + 24 + _room(b.note for b in bars)
+    left, row_px = 16 + _room(b.label for b in bars), 24
+    width = left + 250 + 24 + _room(b.note for b in bars)
     box = _Box(left, 36, left + 250, 36 + max(len(bars), 1) * row_px, x, Axis("", 0, 1))
     parts = _x_axis(box)
     for i, bar in enumerate(bars):
@@ -240,8 +240,7 @@ def heat_table(
         raise ValueError(f"heat table: expected {len(rows)} rows of {len(columns)} values")
     if good == bad:
         raise ValueError(f"heat table: expected good and bad to differ, got {good} twice")
-    left = 16 + _room(rows)
-    cell_w = max(58.0, *(len(c) * _EM_PX + 12 for c in columns), 0.0)
+    left, cell_w = 16 + _room(rows), max(58.0, *(len(c) * _EM_PX + 12 for c in columns), 0.0)
     parts = [_text(left + (j + 0.5) * cell_w, 50, c, anchor="middle") for j, c in enumerate(columns)]
     for i, (name, row) in enumerate(zip(rows, values, strict=True)):
         y = 58 + i * 24
@@ -261,7 +260,7 @@ def heat_table(
 
 def _svg(title: str, width: float, height: float, parts: Sequence[str]) -> str:
     body = "".join(parts)
-    width = max(width, 24 + len(title) * _EM_PX * 1.15)
+    width = max(width, 24 + len(title) * _EM_PX * 1.15)  # bold is wider
     # Several charts share a page: an id made from the content is unique there and the same in every run.
     name = f"sc-{zlib.crc32((_escape(title) + body).encode()):08x}"
     return (
@@ -316,10 +315,9 @@ def _dash(i: int) -> str:
 
 def _x_axis(box: _Box) -> list[str]:
     edge = [] if box.x.edge is None else [(box.x.low, box.x.edge)]
+    ticks = [(t, box.x.text(t)) for t in box.x.ticks() if not edge or box.x.share(t) > 0.09]
     parts = []
-    for value, text in edge + [
-        (t, box.x.text(t)) for t in box.x.ticks() if not edge or box.x.share(t) > 0.06
-    ]:
+    for value, text in edge + ticks:
         x, _ = box.at(value, box.y.low)
         parts.append(f'<path class="grid" d="M{x:.1f} {box.top:.1f}V{box.bottom:.1f}"/>')
         parts.append(_text(x, box.bottom + 15, text, anchor="middle"))
@@ -333,8 +331,7 @@ def _axes(box: _Box) -> list[str]:
         _, y = box.at(box.x.low, value)
         parts.append(f'<path class="grid" d="M{box.left:.1f} {y:.1f}H{box.right:.1f}"/>')
         parts.append(_text(box.left - 6, y + 4, box.y.text(value), anchor="end"))
-    middle = (box.top + box.bottom) / 2
-    return [*parts, _upright(12, middle, box.y.label, anchor="middle")]
+    return [*parts, _upright(12, (box.top + box.bottom) / 2, box.y.label, anchor="middle")]
 
 
 def _marks(box: _Box, marks: Sequence[Mark]) -> Iterator[str]:
@@ -348,10 +345,8 @@ def _marks(box: _Box, marks: Sequence[Mark]) -> Iterator[str]:
 def _line(box: _Box, s: Series, index: int, *, steps: bool, dots: bool) -> Iterator[str]:
     colour = _colour(index)
     # NaN parts a line into runs; one of a single point would not show as a line.
-    for drawn, indices in groupby(range(len(s.x)), lambda i: math.isfinite(s.x[i]) and math.isfinite(s.y[i])):
-        run = list(indices)
-        if not drawn:
-            continue
+    finite = groupby(range(len(s.x)), lambda i: math.isfinite(s.x[i]) and math.isfinite(s.y[i]))
+    for run in [list(indices) for is_finite, indices in finite if is_finite]:
         points = [box.at(s.x[i], s.y[i]) for i in run]
         if s.low is not None and s.high is not None:
             there, back = (((i, s.high[i]) for i in run), ((i, s.low[i]) for i in reversed(run)))
@@ -368,10 +363,8 @@ def _line(box: _Box, s: Series, index: int, *, steps: bool, dots: bool) -> Itera
 
 
 def _bar(box: _Box, bar: Bar, *, middle: float, note_px: float) -> list[str]:
-    parts = [
-        _text(box.left - 8, middle + 4, _short(bar.label), anchor="end", klass="ink"),
-        _text(note_px, middle + 4, _short(bar.note)),
-    ]
+    label = _text(box.left - 8, middle + 4, _short(bar.label), anchor="end", klass="ink")
+    parts = [label, _text(note_px, middle + 4, _short(bar.note))]
     if bar.value is None or not math.isfinite(bar.value):
         return [*parts, _text(box.left + 6, middle + 4, "no figure")]
     said, (x, _) = f"{bar.label}: {box.x.text(bar.value)}", box.at(bar.value, 0)
@@ -391,9 +384,7 @@ def _bar(box: _Box, bar: Bar, *, middle: float, note_px: float) -> list[str]:
     return [*parts, _told(said, *shapes)]
 
 
-def _legend(
-    names: Sequence[str], *, left: float, top: float, width: float = _WIDTH_PX - 80
-) -> tuple[list[str], float]:
+def _legend(names: Sequence[str], *, left: float, top: float, width: float = 380) -> tuple[list[str], float]:
     """Swatches with names, wrapped to ``width``, and the height they take; nothing for a single name."""
     if len(names) < 2:
         return [], 0.0
