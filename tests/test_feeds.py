@@ -96,6 +96,12 @@ def test_inventory_means_what_it_says(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(inventory)) == inventory
 
 
+def test_sample_inventory_is_valid_and_complete(samples_dir: Path) -> None:
+    inventory = load(samples_dir / "feeds.yaml")
+    assert (len(inventory.feeds), inventory.warnings, list(unresolved(inventory))) == (4, (), [])
+    assert inventory.feeds[0].source == samples_dir / "junction-1.mp4"
+
+
 def lineless(feed: Feed) -> tuple[object, ...]:
     return tuple(getattr(feed, name) for name in Feed.__slots__ if name != "line")
 
