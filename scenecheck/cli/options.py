@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scenecheck.duration import seconds
 from scenecheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,15 +25,10 @@ class Seconds(click.ParamType[float]):
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip().lower()
-        factor = 60.0 if text.endswith("m") else 1.0
         try:
-            seconds = float(text.rstrip("sm")) * factor
-        except ValueError:
-            self.fail(f"{value!r}: expected seconds, as 15, 1.5, 15s or 2m", param, ctx)
-        if not 0 < seconds <= 3600:
-            self.fail(f"{value!r}: expected more than 0 and at most an hour", param, ctx)
-        return seconds
+            return seconds(str(value))
+        except ValueError as e:
+            self.fail(f"{value!r}: {e}", param, ctx)
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
