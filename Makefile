@@ -42,6 +42,7 @@ bench: setup  ## the benchmarks, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks.preprocess
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.end_to_end
+	$(BIN)/python -m benchmarks.evaluation
 
 model: setup  ## train the model anew and ship it (an hour on two cores; see training/README.md)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,train]'

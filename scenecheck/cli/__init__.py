@@ -19,8 +19,8 @@ from scenecheck.errors import ScenecheckError, UsageError
 
 EXIT_CODES = """\b
 Exit codes:
-  0    proven street, or nothing found
-  1    found: an indoor view
+  0    proven street, or nothing found, or no worse than the baseline
+  1    found: an indoor view, or a model that got worse
   2    wrong usage or wrong input file
   3    no answer: unknown, unreachable, damaged
   4    the installation or model is not what it claims to be
