@@ -19,7 +19,8 @@ from scenecheck.classifier import Classifier
 from scenecheck.errors import ModelError, UsageError
 from scenecheck.pictures import decode_picture
 from scenecheck.preprocess import tiles as make_tiles
-from tests.adapters import HEIGHT, WIDTH, colour_onnx, write_adapter
+from tests.adapters import HEIGHT, WIDTH, brightness_card, colour_onnx, write_adapter
+from tests.command import EvalCommand
 from tests.models import make_tiny_model
 
 Floats = npt.NDArray[np.float64]
@@ -328,3 +329,65 @@ def test_documented_cards_when_read_then_each_is_valid(tmp_path: Path) -> None:
         path = tmp_path / "card.json"
         path.write_text(block)
         assert json.loads(block)["schema"] == load_adapter_card(path).schema_
+
+
+def _striped(level: int) -> npt.NDArray[np.uint8]:
+    """Fine stripes around a level: sharp at our tile's size, flat at a small model's."""
+    stripes = np.where(np.indices((360, 640)).sum(axis=0) // 24 % 2, level - 40, level + 40)
+    return np.repeat(stripes[..., None], 3, axis=2).astype(np.uint8)
+
+
+def _cameras(folder: Path) -> Path:
+    levels = {"room1": 200, "room2": 180, "street1": 50, "street2": 60}
+    lines = ["path,label,group"]
+    for name, level in levels.items():
+        assert cv2.imwrite(str(folder / f"{name}.png"), _striped(level))
+        lines.append(f"{name}.png,{'indoor' if 'room' in name else 'street'},{name}")
+    (folder / "cameras.csv").write_text("\n".join(lines) + "\n")
+    return folder / "cameras.csv"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> EvalCommand:
+    return EvalCommand(monkeypatch, capsys)
+
+
+def test_eval_when_another_model_is_given_then_it_stands_beside_a_baseline(
+    tmp_path: Path, run: EvalCommand
+) -> None:
+    """The same cameras, the same rules and the same conditions, whatever the size of a model's input."""
+    manifest, baseline = _cameras(tmp_path), tmp_path / "baseline.json"
+    good = brightness_card(tmp_path / "good")
+    first = run(manifest, "--model", good, "--baseline", baseline, "--update-baseline", "bright is indoor")
+    assert first.code == 0
+    assert json.loads(baseline.read_text())["groups"]["unknown_share"] == 0.0
+    policy = tmp_path / "policy.toml"
+    policy.write_text("latency_ratio = 1000\n")
+    compared = (manifest, "--baseline", baseline, "--policy", policy, "--model")
+    assert run(*compared, good).code == 0
+    bad = write_adapter(tmp_path / "bad", colour_onnx([[-0.05]] * 3, [18.75]), output={"n": 1, "indoor": [0]},
+                        name="dark is indoor")  # fmt: skip
+    worse = run(*compared, bad)
+    assert worse.code == 1
+    assert worse.report["model"]["name"] == "dark is indoor"
+    assert worse.broken["missed"]["names"] == ["room1", "room2"]
+    assert worse.broken["flagged"]["names"] == ["street1", "street2"]
+
+
+def test_eval_when_the_adapted_model_is_another_or_the_card_wrong_then_exit_4_and_one_line(
+    tmp_path: Path, run: EvalCommand
+) -> None:
+    manifest, card = _cameras(tmp_path), brightness_card(tmp_path / "good")
+    fields = json.loads(card.read_text())
+    card.write_text(json.dumps(fields | {"input": fields["input"] | {"color": "bgr"}}))
+    misspelt = run(manifest, "--model", card)
+    card.write_text(json.dumps(fields))
+    (tmp_path / "good" / "other.onnx").write_bytes(colour_onnx(WEIGHTS, BIAS))
+    replaced = run(manifest, "--model", card)
+    for answer, says in (
+        (misspelt, f"model-adapter: {card}: input.color: Extra inputs are not permitted"),
+        (replaced, f"model-hash: {tmp_path / 'good' / 'other.onnx'}: its SHA-256 is"),
+    ):
+        assert (answer.code, answer.report) == (4, {})
+        (line,) = answer.error.splitlines()
+        assert says in line

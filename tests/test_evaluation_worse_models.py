@@ -6,11 +6,9 @@ import csv
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +16,6 @@ import pytest
 
 from scenecheck import preprocess
 from scenecheck.classifier import Classifier
-from scenecheck.cli import main
 from scenecheck.evaluation.baseline import baseline_of
 from scenecheck.evaluation.comparison import compare
 from scenecheck.evaluation.policy import Policy
@@ -26,6 +23,7 @@ from scenecheck.preprocess import tiles
 from scenecheck.source import SourceOptions, open_source
 from scenecheck.types import Label
 from tests import worse_models
+from tests.command import EvalCommand
 from tests.evaluations import MODEL, Row, evaluation
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,38 +47,9 @@ LATENCY = "latency_ratio = 1000\n"
 """Neighbours on this machine are not what is tested here."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How a run of the command ended."""
-
-    code: int
-    report: dict[str, Any]
-    error: str
-
-    @property
-    def broken(self) -> dict[str, dict[str, Any]]:
-        """Regressions by the rule's name."""
-        return {r["what"]: r for r in self.report["regressions"]}
-
-
-Run = Callable[..., Answer]
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line in this process, so that a spoiled pipeline is the one it runs."""
-
-    def command(*arguments: str | Path) -> Answer:
-        monkeypatch.setattr(
-            sys, "argv", ["scenecheck", "eval", *map(str, arguments), "--json", "--threads", "1"]
-        )
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return Answer(int(ended.value.code or 0), json.loads(said.out) if said.out else {}, said.err)
-
-    return command
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> EvalCommand:
+    return EvalCommand(monkeypatch, capsys)
 
 
 @dataclass(frozen=True)
@@ -121,13 +90,13 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
     return _gate(folder, manifest)
 
 
-def test_eval_when_nothing_changed_then_nothing_is_worse(gate: Gate, run: Run) -> None:
+def test_eval_when_nothing_changed_then_nothing_is_worse(gate: Gate, run: EvalCommand) -> None:
     answer = run(*gate.arguments)
     assert (answer.code, answer.report["regressions"]) == (0, [])
 
 
 def test_eval_when_labels_are_flipped_then_every_room_and_every_street_is_named(
-    gate: Gate, run: Run, tmp_path: Path
+    gate: Gate, run: EvalCommand, tmp_path: Path
 ) -> None:
     answer = run(*gate.arguments, "--model", worse_models.write(tmp_path, worse_models.flipped_labels()))
     assert answer.code == 1
@@ -148,7 +117,7 @@ def _embeddings(paths: list[str]) -> np.ndarray:
 
 
 def test_eval_when_a_model_misses_infrared_rooms_then_those_and_no_others_are_named(
-    gate: Gate, run: Run, tmp_path: Path
+    gate: Gate, run: EvalCommand, tmp_path: Path
 ) -> None:
     kept = [p for p in PICTURES if p not in INFRARED_ROOMS]
     model = worse_models.unseeing(_embeddings(INFRARED_ROOMS), _embeddings(kept))
@@ -170,7 +139,7 @@ def test_eval_when_a_model_misses_infrared_rooms_then_those_and_no_others_are_na
     ],
 )
 def test_eval_when_the_pipeline_is_worse_then_it_says_what_changed(
-    gate: Gate, run: Run, monkeypatch: pytest.MonkeyPatch, fill: object, rules: set[str], says: str
+    gate: Gate, run: EvalCommand, monkeypatch: pytest.MonkeyPatch, fill: object, rules: set[str], says: str
 ) -> None:
     monkeypatch.setattr(preprocess, "_fill", fill)
     answer = run(*gate.arguments)
@@ -181,7 +150,7 @@ def test_eval_when_the_pipeline_is_worse_then_it_says_what_changed(
 
 
 def test_eval_when_the_pipeline_is_worse_and_there_is_no_baseline_then_the_card_tells(
-    gate: Gate, run: Run, monkeypatch: pytest.MonkeyPatch
+    gate: Gate, run: EvalCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preprocess, "_fill", worse_models.fill_bilinear)
     answer = run(gate.manifest)
@@ -189,7 +158,7 @@ def test_eval_when_the_pipeline_is_worse_and_there_is_no_baseline_then_the_card_
 
 
 def test_eval_when_another_model_goes_by_the_same_name_then_both_hashes_are_named(
-    gate: Gate, run: Run, tmp_path: Path
+    gate: Gate, run: EvalCommand, tmp_path: Path
 ) -> None:
     shipped = json.loads(worse_models.SHIPPED.read_text(encoding="utf-8"))
     path = worse_models.write(tmp_path, worse_models.swapped_channels(), version=shipped["version"])
@@ -211,7 +180,7 @@ def _replaced(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_truncated, _replaced])
 def test_eval_when_the_file_is_truncated_or_another_then_it_judges_nothing(
-    gate: Gate, run: Run, tmp_path: Path, spoil: Callable[[Path], None]
+    gate: Gate, run: EvalCommand, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     shutil.copytree(ROOT / "models", tmp_path / "models")
     path = tmp_path / "models" / "scenecheck.json"
@@ -238,7 +207,7 @@ WORSE: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
 
 @pytest.mark.parametrize("name", WORSE)
 def test_eval_when_a_graph_is_worse_then_it_does_not_pass_for_the_shipped_one(
-    gate: Gate, run: Run, tmp_path: Path, name: str
+    gate: Gate, run: EvalCommand, tmp_path: Path, name: str
 ) -> None:
     """Its hash put right, the known answers still those of the graph as it was trained."""
     path = worse_models.write(tmp_path, WORSE[name]())
@@ -260,7 +229,7 @@ def cameras(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Gate
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORSE)
 def test_eval_when_a_worse_graph_is_honest_then_real_cameras_find_it_out(
-    cameras: Gate, run: Run, tmp_path: Path, name: str
+    cameras: Gate, run: EvalCommand, tmp_path: Path, name: str
 ) -> None:
     """Even its known answers are its own: only figures can tell."""
     answer = run(*cameras.arguments, "--model", worse_models.write(tmp_path, WORSE[name]()))
@@ -271,7 +240,7 @@ def test_eval_when_a_worse_graph_is_honest_then_real_cameras_find_it_out(
 
 @pytest.mark.slow
 def test_eval_when_the_resize_is_bilinear_then_real_cameras_find_it_out(
-    cameras: Gate, run: Run, monkeypatch: pytest.MonkeyPatch
+    cameras: Gate, run: EvalCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preprocess, "_fill", worse_models.fill_bilinear)
     answer = run(*cameras.arguments)

@@ -25,7 +25,7 @@ from scenecheck.evaluation.manifest import ManifestError, Problem
 from scenecheck.evaluation.results import Judged
 from scenecheck.pictures import MAX_BYTES, decode_picture, kind_of
 from scenecheck.pipeline import UNFIT_ALLOWANCE
-from scenecheck.preprocess import tiles
+from scenecheck.preprocess import TILE_SIZE, tiles
 from scenecheck.runtime import available_cpus
 from scenecheck.source import SourceOptions, open_source
 from scenecheck.types import Condition, Sighting
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from scenecheck.adapter import Model
     from scenecheck.evaluation.cache import ScoreCache
     from scenecheck.evaluation.manifest import Example, Manifest
-    from scenecheck.types import Frame, Scores, Thresholds, Verdict
+    from scenecheck.types import Frame, Picture, Scores, Thresholds, Verdict
 
 CLIP_FRAMES = 5
 """Frames looked at in a clip: what `scenecheck check` does unless told."""
@@ -220,8 +220,8 @@ class _Worker:
             return Problem(example.line, "path", f"{example.path}: {e.strerror or 'cannot be read'}")
 
     def _still(self, data: bytes, name: str) -> _Look:
-        batch = tiles([decode_picture(data, name)], self.size)
-        found = conditions(batch, damaged=[False], stale=[False], live=[False], at_s=[0.0])[0]
+        batch, plain = self._tiles(decode_picture(data, name))
+        found = conditions(plain, damaged=[False], stale=[False], live=[False], at_s=[0.0])[0]
         return _Look(0.0, batch[0], found)
 
     def _clip(self, path: Path) -> list[_Look]:
@@ -230,25 +230,36 @@ class _Worker:
         previous: tuple[NDArray[np.uint8], float] | None = None
         with open_source(path, SourceOptions(frames=CLIP_FRAMES, deadline_s=CLIP_DEADLINE_S)) as source:
             for frame in source:
-                look = self._frame(frame, previous)
-                previous = remember(previous, look.tile, look.at_s)
+                look, plain = self._frame(frame, previous)
+                previous = remember(previous, plain, look.at_s)
                 looks.append(look)
                 n_fit = sum(not look.conditions for look in looks)
                 if n_fit >= CLIP_FRAMES or len(looks) >= UNFIT_ALLOWANCE * CLIP_FRAMES:
                     break
         return looks
 
-    def _frame(self, frame: Frame, previous: tuple[NDArray[np.uint8], float] | None) -> _Look:
-        batch = tiles([frame.picture], self.size)
+    def _frame(
+        self, frame: Frame, previous: tuple[NDArray[np.uint8], float] | None
+    ) -> tuple[_Look, NDArray[np.uint8]]:
+        """The look, and the tile by which the next frame's conditions are told."""
+        batch, plain = self._tiles(frame.picture)
         found = conditions(
-            batch,
+            plain,
             damaged=[frame.is_damaged],
             stale=[frame.is_stale],
             live=[frame.is_live],
             at_s=[frame.at_s],
             previous=previous,
         )[0]
-        return _Look(frame.at_s, batch[0], found)
+        return _Look(frame.at_s, batch[0], found), plain[0]
+
+    def _tiles(self, picture: Picture) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The model's tile and the one that conditions are told by, each as a batch of one.
+
+        The limits of conditions are for tiles of our size, and are to be the same for every model.
+        """
+        batch = tiles([picture], self.size)
+        return batch, batch if self.size == TILE_SIZE else tiles([picture])
 
 
 def _read(batch: Sequence[Example]) -> list[_Read | Problem]:
