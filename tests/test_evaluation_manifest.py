@@ -57,6 +57,7 @@ def test_manifest_when_much_is_wrong_then_names_all_of_it(folder: Path) -> None:
         '"d.jpg",indoor,"two\nlines",night,extra\n'
         "d\0.jpg,indoor,two,\n"
         f"{'x' * 300},indoor,two,\n"
+        "d.jpg,indoor,two\x1b[2J,\n"
     )
     assert mistakes(folder, text) == [
         (3, "label", "expected street or indoor, got 'inside'"),
@@ -67,8 +68,9 @@ def test_manifest_when_much_is_wrong_then_names_all_of_it(folder: Path) -> None:
         (7, "path", "empty"),
         (8, "group", "expected 4 cells, got 2"),
         (9, "flags", "expected 4 cells, got 5"),
-        (11, "path", "no such file: 'd\\x00.jpg'"),
+        (11, "path", "a character that cannot be shown: 'd\\x00.jpg'"),
         (12, "path", f"no such file: {'x' * 300}"),
+        (13, "group", "a character that cannot be shown: 'two\\x1b[2J'"),
     ]
 
 

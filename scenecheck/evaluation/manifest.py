@@ -164,35 +164,38 @@ def _mistakes(manifest: Path, row: _Row, seen: dict[str, int]) -> Iterator[Probl
     for name in REQUIRED:
         if not row.cells[name]:
             yield Problem(row.line, name, "empty")
+        elif not row.cells[name].isprintable():  # it would break the lines of every report
+            yield Problem(row.line, name, f"a character that cannot be shown: {row.cells[name]!r}")
+            return
     label, path = row.cells["label"], row.cells["path"]
     if label and label not in LABELS:
         yield Problem(row.line, "label", f"expected {' or '.join(LABELS)}, got {label!r}")
     if not path:
         return
     first = seen.setdefault(os.path.normpath(path), row.line)
-    shown = path if path.isprintable() else repr(path)
     if first != row.line:
-        yield Problem(row.line, "path", f"{shown} stands in line {first} already")
+        yield Problem(row.line, "path", f"{path} stands in line {first} already")
         return
     try:
         is_there = (manifest.parent / path).is_file()
     except (OSError, ValueError):  # longer than a name may be
         is_there = False
     if not is_there:
-        yield Problem(row.line, "path", f"no such file: {shown}")
+        yield Problem(row.line, "path", f"no such file: {path}")
 
 
 def _slice_columns(header: Sequence[str], rows: Sequence[_Row]) -> tuple[list[str], tuple[str, ...]]:
-    """Columns to slice by, and those whose values name the pictures rather than kinds of them."""
-    columns = [name for name in header if name and name not in REQUIRED]
+    """Columns to slice by, and those whose values are too many or no names."""
+    columns = [name for name in header if name.isprintable() and name and name not in REQUIRED]
     limit = min(MAX_SLICE_VALUES, len(rows) // 2)
-    many = [n for n in columns if n != "flags" and len({row.cells[n] for row in rows}) > limit]
+    values = {n: {row.cells[n] for row in rows} for n in columns if n != "flags"}
+    many = [n for n, v in values.items() if len(v) > limit or not all(map(str.isprintable, v))]
     return [n for n in columns if n not in many], tuple(many)
 
 
 def _example(manifest: Path, row: _Row, columns: Sequence[str]) -> Example:
     slices = [f"{name}={row.cells[name]}" for name in columns if name != "flags" and row.cells[name]]
-    slices += sorted(set(row.cells.get("flags", "").split()))
+    slices += sorted({flag for flag in row.cells.get("flags", "").split() if flag.isprintable()})
     path = row.cells["path"]
     label = LABELS[row.cells["label"]]
     return Example(row.line, path, manifest.parent / path, label, row.cells["group"], tuple(slices))
