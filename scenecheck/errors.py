@@ -59,6 +59,8 @@ class UsageError(ScenecheckError):
         "bad-policy": "docs/eval.md lists the keys and their defaults",
         "bad-cache": "delete the folder, or give another with --cache; it only saves time",
         "provider": "see `scenecheck model info` for what this installation of ONNX Runtime offers",
+        "no-ray": "pip install 'scenecheck[ray]'",
+        "ray-address": "check that the cluster is up, and that it runs the same Python, Ray and scenecheck",
         "store-address": "give a file, or postgresql+psycopg://USER@HOST/DATABASE and the password by PGPASSWORD",
         "store-unusable": "check that it is there, that it is a store, and that this user may write to it",
         "store-foreign": "give another database, or a schema of its own (?options=-csearch_path%3DNAME)",
@@ -119,6 +121,7 @@ class StreamError(SourceError):
         "codec-damaged": "every picture came damaged: use --transport tcp; check cable and uplink",
         "codec-unsupported": "set the camera to H.264, H.265 or MJPEG",
         "deadline": "no answer within --deadline: raise it, or check the link",
+        "judging-failed": "try it alone with `scenecheck check`; if that fails too, report the bug",
     }
 
 
@@ -161,4 +164,5 @@ class ModelError(ScenecheckError):
         "model-broken": "restore the model file; it cannot be loaded",
         "model-adapter": "make the adapter card and its model agree: docs/adapter.md describes every field",
         "model-preprocess": "install the scenecheck release that the model was made for",
+        "worker-broken": "is there memory enough? `scenecheck model verify` starts one alone",
     }

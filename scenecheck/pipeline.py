@@ -15,6 +15,7 @@ from scenecheck.types import Label, Sighting, Verdict
 from scenecheck.verdict import judge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -30,21 +31,23 @@ UNFIT_ALLOWANCE = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """The frame that spoke most for an interior: ``tile`` ``uint8 [3, H, W]``, ``heat`` ``float32 [h, w]``.
+    """A frame as the classifier saw it: ``tile`` ``uint8 [3, H, W]``, ``heat`` ``float32 [h, w]``,
+    ``embedding`` ``float32 [D]``.
 
-    Not to be shown or stored but through `scenecheck.mask`.
+    Not to be shown or stored but through `scenecheck.mask` and `scenecheck.view`.
     """
 
     tile: NDArray[np.uint8]
     heat: NDArray[np.float32]
+    embedding: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
     """What was found about a source, and how long it took (seconds).
 
-    ``error`` says why frames are missing; a verdict may stand in spite of it. ``open_s`` and
-    ``first_frame_s`` are None when it did not come to that.
+    ``evidence`` is the frame that spoke most for an interior. ``error`` says why frames are missing; a
+    verdict may stand in spite of it. ``open_s`` and ``first_frame_s`` are None when it did not come to that.
     """
 
     source: str
@@ -57,12 +60,13 @@ class Judgement:
 
 
 class Looker:
-    """Collects sightings frame by frame; remembers the last tile (frozen?) and the most telling one."""
+    """Collects sightings frame by frame; remembers the latest frame (frozen?) and the most telling one."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self.sightings: list[Sighting] = []
         self.evidence: Evidence | None = None
+        self.latest: Evidence | None = None
         self._evidence_rank = (-1.0, -1.0)
         self._previous: tuple[NDArray[np.uint8], float] | None = None
 
@@ -81,34 +85,49 @@ class Looker:
         scores = self._classifier.score(batch)
         sighting = Sighting(frame.at_s, float(scores.p_indoor[0]), found | scores.conditions(0))
         self.sightings.append(sighting)
+        self.latest = Evidence(batch[0], heat_map(scores)[0], scores.embedding[0])
         rank = (float(sighting.is_evidence), sighting.p_indoor)
         if rank > self._evidence_rank:
             self._evidence_rank = rank
-            self.evidence = Evidence(batch[0], heat_map(scores)[0])
+            self.evidence = self.latest
         return self.verdict()
 
     def verdict(self) -> Verdict:
         return judge(self.sightings, self._classifier.card.thresholds)
 
 
-def look(source: Source, classifier: Classifier, *, frames: int = 5) -> Judgement:
+def look(
+    source: Source,
+    classifier: Classifier,
+    *,
+    frames: int = 5,
+    settle: Callable[[Looker], Verdict] = Looker.verdict,
+    on_frame: Callable[[], object] | None = None,
+) -> Judgement:
     """Judge one source: stop as soon as the verdict is certain, at the latest after ``frames`` fit frames.
+
+    ``settle`` says what a second witness makes of it: it is asked when the frames alone are certain, and
+    at the end. ``on_frame`` is called for every frame that arrives.
 
     A source that fails gives a Judgement with its ``error``, never an exception: ``street`` then only
     stands if it was certain before. Raises ModelError when the classifier fails.
     """
     started_s = time.monotonic()
     looker, error = Looker(classifier), None
-    verdict = looker.verdict()
     with source:
         try:
             for frame in source:
-                verdict = looker.look(frame)
+                if on_frame is not None:
+                    on_frame()
+                alone = looker.look(frame)
                 n_fit = sum(s.is_evidence for s in looker.sightings)
-                if verdict.is_certain or n_fit >= frames or len(looker.sightings) >= UNFIT_ALLOWANCE * frames:
+                if n_fit >= frames or len(looker.sightings) >= UNFIT_ALLOWANCE * frames:
+                    break
+                if alone.is_certain and settle(looker).is_certain:
                     break
         except SourceError as e:
             error = e
+    verdict = settle(looker)
     if error is not None:
         verdict = _despite(error, verdict)
     return Judgement(

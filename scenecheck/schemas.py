@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +27,7 @@ from scenecheck.evaluation.results import (
     StressReport,
     WorstError,
 )
+from scenecheck.records import FindingKind
 from scenecheck.types import Condition, Label
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from scenecheck.evaluation.results import Baseline, Evaluation
     from scenecheck.feeds import Feed
     from scenecheck.pipeline import Judgement
+    from scenecheck.records import Result
 
 Probability = Field(ge=0.0, le=1.0)
 
@@ -173,6 +177,53 @@ class EvalReport(_Contract):
         )
 
 
+class VerdictCounts(_Contract):
+    """How many feeds were called what; ``unreachable`` are those of which not one picture came."""
+
+    street: int = 0
+    indoor: int = 0
+    unknown: int = 0
+    unreachable: int = 0
+
+
+class FindingReport(_Contract):
+    """What a person should know about a feed, and since when (UTC) it holds."""
+
+    feed: str
+    kind: FindingKind
+    since: datetime
+    detail: str
+
+
+class AuditReport(_Contract):
+    """A run of ``scenecheck audit --json``: all its feeds, also those an earlier attempt judged.
+
+    ``findings`` are ordered by how grave they are, then by feed. ``seconds`` is what this command took.
+    """
+
+    schema_: Literal["scenecheck/audit/1"] = Field(default="scenecheck/audit/1", alias="schema")
+    run: int
+    feeds: int
+    verdicts: VerdictCounts
+    findings: list[FindingReport]
+    seconds: float = Field(ge=0.0)
+
+    @classmethod
+    def of(cls, run: int, results: Sequence[Result], *, seconds: float) -> AuditReport:
+        called = Counter("unreachable" if r.is_unreachable else r.label.value for r in results)
+        order = list(FindingKind)
+        found = sorted(
+            ((r.feed, f) for r in results for f in r.findings), key=lambda p: (order.index(p[1].kind), p[0])
+        )
+        return cls(
+            run=run,
+            feeds=len(results),
+            verdicts=VerdictCounts(**called),
+            findings=[FindingReport(feed=n, kind=f.kind, since=f.since, detail=f.detail) for n, f in found],
+            seconds=round(seconds, 3),
+        )
+
+
 class PublishReport(_Contract):
     """Where a feed is published, and what is shown while its view is not proven."""
 
@@ -239,7 +290,12 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-CONTRACTS: dict[str, type[BaseModel]] = {"check-1": CheckReport, "eval-1": EvalReport, "feeds-1": FeedReport}
+CONTRACTS: dict[str, type[BaseModel]] = {
+    "audit-1": AuditReport,
+    "check-1": CheckReport,
+    "eval-1": EvalReport,
+    "feeds-1": FeedReport,
+}
 
 
 def json_schema(name: str) -> str:

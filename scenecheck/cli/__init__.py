@@ -11,6 +11,7 @@ import sys
 import click
 
 from scenecheck import __version__
+from scenecheck.cli.audit import accept, audit
 from scenecheck.cli.check import check
 from scenecheck.cli.evaluate import evaluate
 from scenecheck.cli.feeds import feeds
@@ -41,6 +42,8 @@ def cli() -> None:
     """
 
 
+cli.add_command(accept)
+cli.add_command(audit)
 cli.add_command(check)
 cli.add_command(evaluate)
 cli.add_command(feeds)
