@@ -12,6 +12,9 @@ import pytest
 
 from scenecheck.pytest_plugin import Gate
 
+# Seconds on a machine of its own; one that trains a model beside it was seen to take minutes.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parent.parent
 MANIFESTS = {"samples": "samples/samples.csv", "cctv": "../shared/data/cctv/manifest.csv"}
 GOLDEN = "tests/golden/eval"
@@ -31,7 +34,7 @@ def gates() -> Iterator[object]:
                 ),
             ]
             if data == "cctv":
-                marks += [pytest.mark.slow, pytest.mark.timeout(600)]
+                marks.append(pytest.mark.slow)
             yield pytest.param(precision, marks=marks, id=f"{data}-{precision}")
 
 
