@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from scenecheck.adapter import Model
     from scenecheck.evaluation.policy import Policy
-    from scenecheck.evaluation.results import Baseline, Evaluation, StressReport
+    from scenecheck.evaluation.results import Baseline, Evaluation, Regression, StressReport
+
+
+class Findings(TypedDict):
+    """What there is to say of an evaluation besides its figures."""
+
+    baseline: Baseline | None
+    regressions: list[Regression]
+    stress: StressReport | None
+
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -69,8 +78,7 @@ def evaluate(
         _check_folder(path)
     baseline, policy = _compared_with(baseline_path, policy_path, is_new=reason is not None)
     from scenecheck.adapter import open_model
-    from scenecheck.cli import summary
-    from scenecheck.evaluation.baseline import flips, write_baseline
+    from scenecheck.evaluation.baseline import write_baseline
     from scenecheck.evaluation.comparison import compare
     from scenecheck.runtime import available_cpus
 
@@ -83,28 +91,41 @@ def evaluate(
             write_baseline(evaluation, baseline_path, reason=reason)
             click.echo(f"scenecheck: {baseline_path}: written", err=True)
         regressions = [*evaluation.golden] if baseline is None else compare(evaluation, baseline, policy)
-        found = [] if baseline is None else flips(evaluation, baseline)
-        stressed = _stressed(evaluation, model, workers=workers) if with_stress else None
-        if html is not None:
-            from scenecheck.evaluation.report import write_html
+        found: Findings = {
+            "baseline": baseline,
+            "regressions": regressions,
+            "stress": _stressed(evaluation, model, workers=workers) if with_stress else None,
+        }
+        _print(evaluation, found, as_json=as_json)
+        _write(evaluation, found, model, junit=junit, html=html)
+    return 1 if regressions else 0
 
-            write_html(
-                evaluation, html, model=model, baseline=baseline, regressions=regressions, stress=stressed
-            )
-    if junit is not None:
-        from scenecheck.evaluation.junit import write_junit
 
-        write_junit(evaluation, regressions, junit)
+def _print(evaluation: Evaluation, found: Findings, *, as_json: bool) -> None:
+    from scenecheck.cli import summary
+    from scenecheck.evaluation.baseline import flips
+
+    baseline = found["baseline"]
+    flipped = [] if baseline is None else flips(evaluation, baseline)
     if as_json:
         from scenecheck.schemas import EvalReport
 
-        report = EvalReport.of(
-            evaluation, baseline=baseline, flips=found, regressions=regressions, stress=stressed
-        )
-        click.echo(report.model_dump_json(by_alias=True))
+        click.echo(EvalReport.of(evaluation, flips=flipped, **found).model_dump_json(by_alias=True))
     else:
-        summary.show(evaluation, baseline=baseline, flips=found, regressions=regressions, stress=stressed)
-    return 1 if regressions else 0
+        summary.show(evaluation, flips=flipped, **found)
+
+
+def _write(
+    evaluation: Evaluation, found: Findings, model: Model, *, junit: Path | None, html: Path | None
+) -> None:
+    if junit is not None:
+        from scenecheck.evaluation.junit import write_junit
+
+        write_junit(evaluation, found["regressions"], junit)
+    if html is not None:
+        from scenecheck.evaluation.report import write_html
+
+        write_html(evaluation, html, model=model, **found)
 
 
 def _check_folder(path: Path | None) -> None:
