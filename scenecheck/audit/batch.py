@@ -17,8 +17,10 @@ from scenecheck.types import Scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_TOGETHER = 8
-"""Tiles scored in one go: more is no faster on a CPU, and the first of them would wait for the last."""
+MAX_TOGETHER = 16
+"""Tiles scored in one go on a device that has use for it."""
+MAX_TOGETHER_CPU = 2
+"""On a CPU more leave its caches: eight together took half as long again a tile as one alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class SharedClassifier(Classifier):
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         super().__init__(*args, **kwargs)
+        self.most_together = MAX_TOGETHER_CPU if self.provider == "cpu" else MAX_TOGETHER
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
         self._thread.start()
 
@@ -59,7 +62,7 @@ class SharedClassifier(Classifier):
     def _serve(self) -> None:
         while (first := self._asked.get()) is not None:
             together, is_last = [first], False
-            while sum(len(a.tiles) for a in together) < MAX_TOGETHER:
+            while sum(len(a.tiles) for a in together) < self.most_together:
                 try:
                     asked = self._asked.get_nowait()
                 except queue.Empty:

@@ -1,4 +1,4 @@
-"""Where workers live: here as processes of this machine. `scenecheck.audit.ray` has them elsewhere."""
+"""Where workers live: here as processes of this machine. `scenecheck.audit.cluster` has them elsewhere."""
 
 from __future__ import annotations
 

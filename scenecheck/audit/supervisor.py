@@ -30,10 +30,15 @@ log = logging.getLogger(__name__)
 AWAKE_PER_WORKER = 32
 """Feeds of a worker that bring frames. A healthy one takes 1-2 s, nearly all of it waiting for keyframes, and
 some 50-100 ms of a core: fewer would leave the core idle, more would only wait for each other."""
+FIRST_S = 0.4
+"""A feed that brought no frame by then waits for its camera, costs next to nothing and makes place for another."""
 QUIET_S = 1.5
-"""A feed that brought no frame for so long costs next to nothing and makes place for another."""
+"""So does one between two frames: cameras with long GOPs, or that stall."""
 OVERDUE_S = 10.0
-"""After its deadline a worker answers for a feed at once; one that has not by then stands still."""
+"""After its deadline a worker answers for a feed at once; one that by then has not, and brought nothing else
+either for as long, stands still."""
+LATE_S = 60.0
+"""So does one that has not by then, whatever else it brings: on a busy machine answers only come late."""
 SILENT_S = 30.0
 """A worker that says nothing for so long (it beats every second) is stuck in a library, or stopped."""
 UNSURE_S = 5.0
@@ -49,24 +54,24 @@ MAX_STARTS = 3
 
 @dataclass(slots=True)
 class _Held:
-    """A feed in a worker: until when it must be answered, and when a frame last came (monotonic seconds)."""
+    """A feed in a worker: its deadline, and until when it counts as awake (monotonic seconds)."""
 
     feed: Feed
     ends_s: float
-    sign_s: float
+    awake_s: float
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A worker as the supervisor sees it."""
+    """A worker as the supervisor sees it: when it last said anything, and when it last brought something."""
 
-    started_s: float
     heard_s: float
+    busy_s: float
     is_ready: bool = False
     held: dict[str, _Held] = field(default_factory=dict)
 
     def n_awake(self, now_s: float) -> int:
-        return sum(now_s - h.sign_s < QUIET_S for h in self.held.values())
+        return sum(now_s < h.awake_s for h in self.held.values())
 
 
 class Supervisor:
@@ -154,7 +159,10 @@ class Supervisor:
 
     def _start_one(self) -> None:
         if self._n_unready >= MAX_STARTS * self._n_workers:
-            raise ModelError("worker-broken", "workers end before they are ready, again and again")
+            if not any(worker.is_ready for worker in self._workers.values()):
+                raise ModelError("worker-broken", "workers end before they are ready, again and again")
+            log.warning("no more workers start; %d go on", len(self._workers))
+            return
         self._n_started += 1
         self._n_unready += 1
         now_s = self._clock()
@@ -178,7 +186,9 @@ class Supervisor:
 
     def _give(self, number: int, feed: Feed, reference: Reference | None) -> None:
         now_s = self._clock()
-        self._workers[number].held[feed.id] = _Held(feed, now_s + feed.deadline_s + OVERDUE_S, now_s)
+        self._workers[number].held[feed.id] = _Held(
+            feed, now_s + feed.deadline_s + OVERDUE_S, now_s + FIRST_S
+        )
         self._engine.send(number, Task(feed, reference))
 
     def _listen(self) -> None:
@@ -189,13 +199,15 @@ class Supervisor:
     def _hear(self, number: int, message: Message) -> None:
         worker = self._workers[number]
         worker.heard_s = self._clock()
+        if isinstance(message, Done | Sign):
+            worker.busy_s = worker.heard_s
         match message:
             case Done(outcome):
                 if worker.held.pop(outcome.result.feed, None) is not None:
                     self._outcomes.append(outcome)
             case Sign(feed):
                 if feed in worker.held:
-                    worker.held[feed].sign_s = worker.heard_s
+                    worker.held[feed].awake_s = worker.heard_s + QUIET_S
             case Ready(model):
                 self._check(model)
                 worker.is_ready, self._n_unready = True, 0
@@ -217,7 +229,7 @@ class Supervisor:
             limit_s = SILENT_S if worker.is_ready else START_S
             if now_s - worker.heard_s > limit_s:
                 why = f"said nothing for {limit_s:.0f} s"
-            elif late := next((h for h in worker.held.values() if now_s > h.ends_s), None):
+            elif late := next((h for h in worker.held.values() if _stands_still(h, worker, now_s)), None):
                 why = f"did not answer for feed {late.feed.id} in time"
             else:
                 continue
@@ -229,6 +241,10 @@ class Supervisor:
         self._lost += [held.feed for held in worker.held.values()]
         log.warning("a worker %s; replaced, %d feeds are judged again", why, len(worker.held))
         self._start_one()
+
+
+def _stands_still(held: _Held, worker: _Worker, now_s: float) -> bool:
+    return now_s > held.ends_s + (OVERDUE_S if now_s > worker.busy_s + OVERDUE_S else LATE_S)
 
 
 def host_of(feed: Feed) -> str | None:

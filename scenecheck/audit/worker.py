@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import cv2
 import stamina.instrumentation
 
 from scenecheck.audit.batch import SharedClassifier
@@ -47,6 +48,7 @@ class Worker:
     def __init__(self, choice: ModelChoice, say: Callable[[Message], None], *, n_threads: int) -> None:
         self._say = say
         self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="feed")
+        cv2.setNumThreads(1)  # its pictures are too small to share; the feeds are what runs side by side
         # It would log every retry with what failed; the outcome says it once.
         stamina.instrumentation.set_on_retry_hooks([])
         self._classifier = SharedClassifier(
@@ -102,7 +104,7 @@ def serve(connection: Connection, choice: ModelChoice, n_threads: int) -> None:
     """The life of a local worker process: tasks come in by ``connection``, messages go out."""
     # Ctrl-C reaches the whole group; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    _tell_the_system()
     lock = threading.Lock()
 
     def say(message: Message) -> None:
@@ -132,12 +134,18 @@ def serve(connection: Connection, choice: ModelChoice, n_threads: int) -> None:
     os._exit(0)
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end this process with its supervisor, also when its interpreter is stuck."""
+def _tell_the_system() -> None:
+    """Settings of this process that Linux and glibc take only by call.
+
+    The kernel ends it with its supervisor, also when its interpreter is stuck; and its threads share two
+    heaps: one for each of a hundred would keep what it once needed, some hundred megabytes.
+    """
     if sys.platform != "linux":
         return
     import ctypes  # noqa: PLC0415
 
-    pr_set_pdeathsig = 1
+    pr_set_pdeathsig, m_arena_max = 1, -8
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        libc = ctypes.CDLL(None)
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+        libc.mallopt(m_arena_max, 2)

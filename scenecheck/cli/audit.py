@@ -110,11 +110,10 @@ def audit(
     from scenecheck.audit import audit as run
     from scenecheck.audit.messages import ModelChoice
     from scenecheck.cli.audit_progress import watching
-    from scenecheck.runtime import available_cpus
     from scenecheck.schemas import AuditReport
     from scenecheck.store import open_store
 
-    workers = threads or available_cpus()
+    workers = threads or _cpus(engine, ray_address)
     limits = Limits(workers=workers, jobs=jobs or JOBS_PER_WORKER * workers, per_host=per_host)
     choice = ModelChoice(_absolute(model_path), provider, precision)
     again = f"scenecheck audit {feeds} --resume" + _db_option(db)
@@ -129,6 +128,8 @@ def audit(
                 resume=resume,
                 is_stopped=is_stopped,
             )
+            if not audited.is_finished:
+                progress.stopped()
         if not audited.is_finished or audited.run is None:
             return 130
         results = store.table(audited.run)
@@ -282,13 +283,23 @@ def _warn_of_password(context: click.Context, db: str) -> None:
         )
 
 
+def _cpus(engine: str, ray_address: str | None) -> int:
+    if engine == "ray":
+        from scenecheck.audit.cluster import cluster_cpus
+
+        return cluster_cpus(ray_address)
+    from scenecheck.runtime import available_cpus
+
+    return available_cpus()
+
+
 @contextlib.contextmanager
 def _engine(kind: str, choice: ModelChoice, *, limits: Any, address: str | None) -> Iterator[Engine]:
     """The workers' place; all of them are gone when the block is left."""
     n_threads = -(-limits.jobs // limits.workers)
     engine: Engine
     if kind == "ray":
-        from scenecheck.audit.ray import RayEngine
+        from scenecheck.audit.cluster import RayEngine
 
         engine = RayEngine(choice, n_threads=n_threads, address=address)
     else:

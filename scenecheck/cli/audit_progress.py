@@ -64,15 +64,15 @@ class Lines:
     def say(self, text: str) -> None:
         click.echo(f"scenecheck: {text}", err=True)
 
-    def end(self) -> None:
-        """Tell how to go on when not all is done."""
+    def stopped(self) -> None:
+        """Tell how to go on."""
         if self._run is None:
             self.say("stopped before the first feed; nothing was judged")
-        elif self._done < self._total:
-            self.say(
-                f"run {self._run}: stopped with {self._done:,} of {self._total:,} feeds judged and stored; "
-                f"go on with: {self._again}"
-            )
+            return
+        self.say(
+            f"run {self._run}: stopped with {self._done:,} of {self._total:,} feeds judged and stored; "
+            f"go on with: {self._again}"
+        )
 
     def _show(self, in_flight: int) -> None:
         now_s = time.monotonic()
@@ -115,10 +115,7 @@ class Watched(Lines):
 def watching(again: str) -> Iterator[Lines]:
     """Show an audit on stderr; ``again`` is how to go on when it is stopped."""
     if not sys.stderr.isatty():
-        lines = Lines(again)
-        with contextlib.ExitStack() as stack:
-            stack.callback(lines.end)
-            yield lines
+        yield Lines(again)
         return
     from rich.console import Console
     from rich.progress import (
@@ -144,11 +141,7 @@ def watching(again: str) -> Iterator[Lines]:
         TextColumn("{task.fields[tally]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        watched = Watched(again, bar)
-        try:
-            yield watched
-        finally:
-            watched.end()
+        yield Watched(again, bar)
 
 
 def print_report(report: AuditReport) -> None:
