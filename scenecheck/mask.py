@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_CELLS = (9, 16)
 """Rows and columns of the finest mosaic: 144 colours show light and sky, and nobody's face or bed."""
 
-_SCALE = 3
+_WIDTH_PX = 960
 _STRIP_PX = 84
 _COLOURS = {Label.STREET: (94, 160, 46), Label.INDOOR: (40, 40, 210), Label.UNKNOWN: (30, 140, 220)}
 
@@ -49,7 +49,8 @@ def explanation(
     mosaic is. ``heat`` ``float32 [h, w]`` holds log-odds: positive speaks for indoor (red), negative
     for street (blue). ``lines`` (at most two) stand below.
     """
-    height, width = tile.shape[1] * _SCALE, tile.shape[2] * _SCALE
+    scale = max(1, _WIDTH_PX // tile.shape[2])
+    height, width = tile.shape[1] * scale, tile.shape[2] * scale
     if label is Label.STREET:
         shown = cv2.resize(tile.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_CUBIC)
     else:

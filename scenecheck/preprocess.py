@@ -3,24 +3,27 @@
 Route. Each plane is averaged over areas at its own resolution and only the small planes are turned
 into RGB. Averaging and the YUV matrix are both linear, so this equals converting every pixel first
 (but for clipping and rounding) at a fraction of the cost. The whole picture is stretched to the
-tile: nothing at the edges goes unseen. 320x180 divides every common camera size and its 4:2:0
-chroma, so for those each tile sample is the mean of a whole box of samples.
+tile: nothing at the edges goes unseen. 480x270 stands to every common camera size and its 4:2:0
+chroma in a ratio of small whole numbers (1080p 4:1, 720p 8:3, 360p 4:3), so for those each tile
+sample is a mean over samples with small whole weights.
 
-Arithmetic, the same bits on every machine for whole ratios (a model card pins tiles by hash):
+Arithmetic, the same bits on every machine for such ratios (a model card pins tiles by hash):
 
-- a box mean is the exact integer sum divided once, ties rounded up: to whole grey levels for
+- an area mean is the exact integer sum divided once, ties rounded up: to whole grey levels for
   ``bgr``, to quarter levels for the planes of ``yuv``, ``nv12`` and ``gray``;
 - YUV to RGB takes those quarter levels through a matrix whose entries are multiples of 2**-12. Every
   product and partial sum is then a multiple of 2**-14 below 2**10, exact in ``float32``, so neither
   the order of summation nor fused multiply-add can change a bit. The result is saturated and rounded
   to 1/64 level, then to whole levels, ties to even both times;
-- other ratios use ``cv2.resize(INTER_AREA)``, then the same conversion.
+- other ratios use ``cv2.resize``, then the same conversion: ``INTER_AREA`` for what shrinks,
+  ``INTER_LINEAR_EXACT`` for what grows (an area mean would only draw the small picture's pixels as blocks).
 """
 
 from __future__ import annotations
 
 import math
 import threading
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -38,10 +41,10 @@ if TYPE_CHECKING:
     Plane = NDArray[np.uint8] | NDArray[np.uint16]
     Sums = NDArray[np.uint16] | NDArray[np.uint32]
 
-PREPROCESS_VERSION = 1
+PREPROCESS_VERSION = 2
 """Raised by every change that alters a tile; the model card names the one it was trained with."""
 
-TILE_SIZE = (180, 320)
+TILE_SIZE = (270, 480)
 """Height and width in pixels of the bundled model's tile."""
 
 # Luma weights Kr, Kb of ITU-R BT.601-7, BT.709-6 and BT.2020-2 (non-constant luminance).
@@ -59,6 +62,9 @@ _MATRIX_STEPS_PER_UNIT = 4096
 # OpenCV's 16-bit matrix product works around an offset of 2**15. Results in 1/64 levels stay exact
 # beside it (below 2**16, multiples of 2**-8); whole levels would lose their last bits there.
 _RGB_STEPS_PER_LEVEL = 64
+
+_MAX_PERIOD = 3
+"""Output samples after which the weights of an exact mean repeat; 704x576 would need fifteen and more."""
 
 
 def _rgb_matrix(matrix: Matrix, full_range: bool) -> NDArray[np.float32]:
@@ -96,24 +102,33 @@ class _Shrinker:
         self._height, self._width = size
         self._n_channels = shape[2] if len(shape) == 3 else 1
         n_means = n_planes * self._n_channels
-        self._k_rows, remainder_rows = divmod(h, self._height)
-        k_columns, remainder_columns = divmod(w, self._width)
+        rows, columns = Fraction(h, self._height), Fraction(w, self._width)
         scale = 1 << (bits - 8)
-        n = self._k_rows * k_columns
+        n = rows.numerator * columns.numerator
         # The largest value on the way, gain and rounding included.
         peak = _peak(n, scale, steps, bits)
-        self._is_whole = not (remainder_rows or remainder_columns) and peak < 1 << 31
-        if not self._is_whole:
-            n, k_columns, peak = 1, 1, _peak(1, scale, steps, bits)
+        has_period = max(rows.denominator, columns.denominator) <= _MAX_PERIOD
+        self._is_exact = min(rows, columns) >= 1 and has_period and peak < 1 << 31
+        if not self._is_exact:
+            rows = columns = Fraction(1)
+            n, peak = 1, _peak(1, scale, steps, bits)
         common = math.gcd(n * scale, steps)
         self._gain, self._divisor = steps // common, n * scale // common
         self._dtype = np.uint16 if peak < 1 << 16 else np.int32
-        width_in = w if self._is_whole else self._width
+        width_in = w if self._is_exact else self._width
         self._rows = np.empty((n_means * self._height, width_in), self._dtype)
         self._interleaved = np.empty((self._height, width_in, self._n_channels), self._dtype)
         self._row_sums = list(self._rows.reshape(n_means, self._height, width_in))
         self._column_steps: list[tuple[NDArray[Any], list[NDArray[Any]], NDArray[Any]]] = []
-        self._sums = self._plan_columns(k_columns)
+        self._sum_rows_of = _RowSums(rows, self._dtype)
+        self._turned: tuple[NDArray[Any], NDArray[Any], _RowSums] | None = None
+        if columns.denominator == 1:
+            self._sums = self._plan_columns(columns.numerator)
+        else:  # columns are summed as rows of the turned picture
+            n_rows = len(self._rows)
+            turned = [np.empty((k, n_rows), self._dtype) for k in (width_in, self._width)]
+            self._turned = turned[0], turned[1], _RowSums(columns, self._dtype)
+            self._sums = np.empty((n_rows, self._width), self._dtype)
         self._means = np.empty((n_means * self._height, self._width), np.uint16)
         self._results = list(self._means.reshape(n_means, *size))
 
@@ -148,6 +163,11 @@ class _Shrinker:
             flat = self._interleaved.reshape(self._height, -1)
             self._sum_rows(planes[0], flat)
             cv2.split(self._interleaved, self._row_sums)
+        if self._turned is not None:
+            turned, turned_sums, sum_columns = self._turned
+            cv2.transpose(self._rows, turned)
+            sum_columns(turned, turned_sums)
+            cv2.transpose(turned_sums, self._sums)
         for groups, parts, total in self._column_steps:
             if parts[0] is total:
                 cv2.split(groups, parts)
@@ -165,19 +185,50 @@ class _Shrinker:
 
     def _sum_rows(self, plane: Plane, out: NDArray[Any]) -> None:
         """Sum groups of rows of ``plane`` into ``out`` ``[H, w * C]``; other ratios are averaged whole."""
-        if not self._is_whole:
-            small = cv2.resize(plane, (self._width, self._height), interpolation=cv2.INTER_AREA)
+        if not self._is_exact:
+            small = resized(plane, (self._height, self._width))
             np.copyto(out, small.reshape(self._height, -1), casting="unsafe")
             return
-        k = self._k_rows
-        if plane.ndim == 3:
-            plane = plane.reshape(plane.shape[0], -1)
-        if k == 1:
-            np.copyto(out, plane, casting="unsafe")
-            return
-        np.add(plane[0::k], plane[1::k], out, dtype=self._dtype, casting="unsafe")
-        for i in range(2, k):
-            np.add(out, plane[i::k], out, casting="unsafe")
+        self._sum_rows_of(plane.reshape(plane.shape[0], -1) if plane.ndim == 3 else plane, out)
+
+
+def resized(plane: Plane, size: tuple[int, int]) -> Plane:
+    """``plane`` ``[h, w]`` or ``[h, w, C]`` at ``size`` (H, W): area means where it shrinks, linear where it grows."""
+    (h, w), (height, width) = plane.shape[:2], size
+    shrunk = (min(h, height), min(w, width))
+    if shrunk != (h, w):
+        plane = cv2.resize(plane, shrunk[::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    if shrunk != size:
+        plane = cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT)  # type: ignore[assignment]
+    return plane
+
+
+class _RowSums:
+    """Sums of rows over areas of ``ratio`` rows each, in units of one ``ratio.denominator``-th of a row.
+
+    Every ``q`` areas span ``p`` whole rows (``ratio`` = p/q); row i counts in area j by what of it lies there.
+    """
+
+    def __init__(self, ratio: Fraction, dtype: type[np.uint16 | np.int32]) -> None:
+        self._p, self._q, self._dtype = ratio.numerator, ratio.denominator, dtype
+        p, q = self._p, self._q
+        overlaps = [
+            [(i, min((i + 1) * q, (j + 1) * p) - max(i * q, j * p)) for i in range(p)] for j in range(q)
+        ]
+        self._terms = [[(i, weight) for i, weight in row if weight > 0] for row in overlaps]
+
+    def __call__(self, rows: Plane | NDArray[Any], out: NDArray[Any]) -> None:
+        """``rows`` ``[h, n]`` into ``out`` ``[h / ratio, n]``."""
+        for j, terms in enumerate(self._terms):
+            total = out[j :: self._q]
+            for k, (i, weight) in enumerate(terms):
+                part = rows[i :: self._p]
+                if k == 0:
+                    np.multiply(part, weight, total, dtype=self._dtype, casting="unsafe")
+                elif weight == 1:
+                    np.add(total, part, total, casting="unsafe")
+                else:
+                    np.add(total, np.multiply(part, weight, dtype=self._dtype, casting="unsafe"), total)
 
 
 def _peak(n: int, scale: int, steps: int, bits: int) -> int:
@@ -232,6 +283,8 @@ class _Workshop(threading.local):
         return held
 
     def _keep(self, key: tuple[object, ...], tool: _Shrinker | _Converter) -> None:
+        if tool.n_bytes > self.max_bytes:
+            return
         if sum(held.n_bytes for held in self._held.values()) + tool.n_bytes > self.max_bytes:
             self._held.clear()
         self._held[key] = tool

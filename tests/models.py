@@ -13,9 +13,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from scenecheck.preprocess import PREPROCESS_VERSION
+from scenecheck.preprocess import PREPROCESS_VERSION, TILE_SIZE
 
-HEIGHT, WIDTH = 180, 320
+HEIGHT, WIDTH = TILE_SIZE
 N_FEATURES = 8
 TEMPERATURE = 2.0
 
@@ -37,7 +37,7 @@ def tiny_onnx(
     """
     rng = np.random.default_rng(3)
     weights = {
-        "w": rng.normal(0, 0.2, (n_embedding, 3, 20, 20)).astype(np.float32),
+        "w": rng.normal(0, 0.2, (n_embedding, 3, 30, 30)).astype(np.float32),
         "head": rng.normal(0, 3, (n_logits, n_embedding, 1, 1)).astype(np.float32),
         "bias": np.array([0.3 + shift, *[-0.2] * (n_logits - 1)], np.float32),
         "mean": np.float32(127.0),
@@ -47,7 +47,7 @@ def tiny_onnx(
         helper.make_node("Cast", [input_name], ["x0"], to=TensorProto.FLOAT),
         helper.make_node("Sub", ["x0", "mean"], ["x1"]),
         helper.make_node("Mul", ["x1", "scale"], ["x2"]),
-        helper.make_node("Conv", ["x2", "w"], ["x3"], strides=[20, 20], kernel_shape=[20, 20]),
+        helper.make_node("Conv", ["x2", "w"], ["x3"], strides=[30, 30], kernel_shape=[30, 30]),
         helper.make_node("Relu", ["x3"], ["features"]),
         helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["embedding"]),
@@ -69,7 +69,7 @@ def tiny_onnx(
             helper.make_node("Div", ["zero", "zero"], ["nan"]),
             helper.make_node("Where", ["is_high", "nan", "fine"], ["logits"]),
         ]
-    h, w = height // 20, WIDTH // 20
+    h, w = height // 30, WIDTH // 30
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -160,7 +160,7 @@ def make_tiny_model(folder: Path) -> TinyModel:
             "normalisation": "(x-127)/128 in the graph",
             "preprocess_version": PREPROCESS_VERSION,
         },
-        "outputs": {"logits": [2], "embedding": [N_FEATURES], "cam": [2, HEIGHT // 20, WIDTH // 20]},
+        "outputs": {"logits": [2], "embedding": [N_FEATURES], "cam": [2, HEIGHT // 30, WIDTH // 30]},
         "labels": ["street", "indoor"],
         "temperature": TEMPERATURE,
         "thresholds": {"street_below": 0.2, "indoor_above": 0.8},
@@ -188,6 +188,6 @@ def logits_by_hand(model: bytes, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np
     }
     x = (batch.astype(np.float64) - 127) / 128
     n, _, height, width = x.shape
-    blocks = x.reshape(n, 3, height // 20, 20, width // 20, 20)
+    blocks = x.reshape(n, 3, height // 30, 30, width // 30, 30)
     features = np.maximum(np.einsum("ncyixj,fcij->nfyx", blocks, parts["w"], optimize=True), 0)
     return features.mean(axis=(2, 3)) @ parts["head"][:, :, 0, 0].T + parts["bias"]

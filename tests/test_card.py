@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scenecheck.card import Card, bundled_model, card_path, load_card, read_pinned
 from scenecheck.errors import ModelError
-from scenecheck.preprocess import PREPROCESS_VERSION
+from scenecheck.preprocess import PREPROCESS_VERSION, TILE_SIZE
 from tests.models import TinyModel, make_tiny_model
 
 LOGITS = st.floats(-40, 40)
@@ -27,7 +27,7 @@ def tiny(tmp_path: Path) -> TinyModel:
 
 def test_load_card_when_all_is_well_then_every_field_is_there(tiny: TinyModel) -> None:
     card = load_card(tiny.card_path)
-    assert (card.name, card.input.height, card.input.width) == ("tiny", 180, 320)
+    assert (card.name, card.input.height, card.input.width) == ("tiny", *TILE_SIZE)
     assert card.thresholds.street_below == 0.2
     assert json.loads(card.model_dump_json(by_alias=True)) == tiny.card
 

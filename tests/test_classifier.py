@@ -143,7 +143,7 @@ def test_score_when_tiles_have_another_shape_then_it_says_expected_and_got(
 ) -> None:
     with (
         Classifier(tiny.card_path) as classifier,
-        pytest.raises(ValueError, match=r"expected uint8 \[N, 3, 180, 320\], got"),
+        pytest.raises(ValueError, match=r"expected uint8 \[N, 3, 270, 480\], got"),
     ):
         classifier.score(batch)
 
@@ -225,7 +225,7 @@ SPOILED: list[tuple[Callable[[TinyModel], Path], str, str]] = [
         "model-shape",
         "tensor(float)",
     ),
-    (lambda tiny: tiny.replace_model(tiny_onnx(height=160)), "model-shape", "[n, 3, 180, 320]"),
+    (lambda tiny: tiny.replace_model(tiny_onnx(height=240)), "model-shape", "[n, 3, 270, 480]"),
     (lambda tiny: tiny.replace_model(tiny_onnx(batch=2)), "model-shape", "fixed batch of 2"),
     (lambda tiny: tiny.replace_model(tiny_onnx(n_embedding=4)), "model-shape", "embedding"),
     (lambda tiny: tiny.replace_model(tiny_onnx(n_logits=3)), "model-shape", "logits"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scenecheck.decode import MAX_STEP_S, StreamDecoder, sampled_frames
 from scenecheck.planes import picture_of
-from scenecheck.preprocess import tiles
+from scenecheck.preprocess import TILE_SIZE, resized, tiles
 from scenecheck.types import Frame
 from tests.servers.frame_numbers import read_number
 from tests.servers.media import PRESETS, Clips
@@ -141,13 +141,11 @@ def test_rotation_metadata_turns_the_picture(clips: Clips) -> None:
     "preset", ["h264", "h264-10bit", "h264-full-range", "h264-bt709", "h264-odd", "hevc-10bit", "mjpeg"]
 )
 def test_tile_of_a_decoded_frame_is_close_to_ffmpegs_own_rgb(clips: Clips, preset: str) -> None:
-    import cv2
-
     with av.open(str(clips[preset])) as container:
         frame = next(container.decode(video=0))
     tile = tiles([picture_of(frame)])[0].astype(np.float32)
     rgb = frame.to_ndarray(format="rgb24")
-    reference = cv2.resize(rgb, (320, 180), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
+    reference = resized(rgb, TILE_SIZE).transpose(2, 0, 1)
     # swscale truncates and clips chroma at full size; a wrong matrix, range or stride is far off.
     assert np.abs(tile - reference).mean() < 3.0
 

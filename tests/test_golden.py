@@ -48,7 +48,7 @@ def test_clips_when_sampled_then_their_tiles_are_the_golden_ones_to_the_bit() ->
     ("fill", "broken", "says"),
     [
         (worse_models.fill_swapped, ["tiles", "answers"], "red and blue are swapped"),
-        (worse_models.fill_bilinear, ["resize"], "no area average"),
+        (worse_models.fill_bilinear, ["tiles", "resize", "answers"], "resized by cv2.INTER_LINEAR"),
         (worse_models.fill_one_bit_off, ["tiles"], "decoder or preprocessing changed"),
     ],
 )

@@ -180,4 +180,6 @@ def test_bundled_int8_when_it_lies_there_then_it_is_taken_and_sides_with_fp32() 
         assert int8.model_path.stat().st_size <= 6_000_000
         for a, b in zip(fp32.card.samples, int8.card.samples, strict=True):
             assert a.tile_sha256 == b.tile_sha256
-            assert abs(a.p_indoor - b.p_indoor) <= MAX_INT8_SHIFT, a.path
+            t = fp32.card.thresholds
+            is_doubtful = t.street_below < a.p_indoor < t.indoor_above  # the middle of the sigmoid is steep
+            assert abs(a.p_indoor - b.p_indoor) <= MAX_INT8_SHIFT * (2 if is_doubtful else 1), a.path

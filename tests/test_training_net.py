@@ -9,10 +9,14 @@ torch = pytest.importorskip("torch", reason="training needs the [train] extra")
 pytest.importorskip("sklearn", reason="training needs the [train] extra")
 pytest.importorskip("scipy", reason="training needs the [train] extra")
 
+from torch import nn  # noqa: E402
+
 from scenecheck.evaluation import metrics  # noqa: E402
+from scenecheck.preprocess import TILE_SIZE  # noqa: E402
 from training import train  # noqa: E402
 from training.calibrate import temperature  # noqa: E402
 from training.net import Net, SameConv, Tail, Trunk  # noqa: E402
+from training.prepare import FEATURE_SHAPE  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +26,10 @@ def tail() -> Tail:
 
 
 def _features(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Trunk features ``float16 [n, 112, 12, 20]`` of two classes that differ in one channel."""
+    """Trunk features ``float16 [n, 192, 8, 15]`` of two classes that differ in one channel."""
     rng = np.random.default_rng(0)
     label = np.arange(n) % 2
-    x = rng.normal(0, 1, (n, 112, 12, 20)).astype(np.float32)
+    x = rng.normal(0, 1, (n, *FEATURE_SHAPE)).astype(np.float32)
     x[:, :20] += 2.0 * label[:, None, None, None]
     return x.astype(np.float16), label
 
@@ -33,21 +37,31 @@ def _features(n: int) -> tuple[np.ndarray, np.ndarray]:
 def test_net_when_a_tile_comes_in_then_shapes_and_map_agree_with_the_logits() -> None:
     torch.manual_seed(0)
     net = Net(Trunk(), Tail()).eval()
-    batch = torch.randint(0, 256, (3, 3, 180, 320), dtype=torch.uint8)
+    batch = torch.randint(0, 256, (3, 3, *TILE_SIZE), dtype=torch.uint8)
     with torch.no_grad():
         logits, embedding, cam = net(batch)
         alone = net(batch[1:2])[0]
     assert logits.shape == (3, 2)
     assert embedding.shape == (3, 1280)
-    assert cam.shape == (3, 2, 6, 10)
+    assert cam.shape == (3, 2, 8, 15)
     assert torch.allclose(cam.mean((2, 3)) + net.tail.head.bias, logits, atol=1e-4)
     assert torch.allclose(alone[0], logits[1], atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [180, 90, 45, 23, 12, 7])
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_same_conv_when_strided_then_rounds_up_like_tensorflow(size: int, kernel: int) -> None:
-    assert SameConv(1, 1, kernel, stride=2)(torch.zeros(1, 1, size, size)).shape[-1] == -(-size // 2)
+@pytest.mark.parametrize(("size", "is_odd"), [(240, False), (60, False), (15, True)])
+def test_same_conv_when_strided_then_pads_as_in_training_at_any_size(
+    kernel: int, size: int, is_odd: bool
+) -> None:
+    """At the trained size it is TensorFlow's "same"; at another, each output still looks at the same places."""
+    conv = SameConv(1, 1, kernel, stride=2, is_odd=is_odd)
+    x = torch.randn(1, 1, size, size)
+    pad = max((-(-size // 2) - 1) * 2 + kernel - size, 0)
+    same = nn.functional.conv2d(nn.functional.pad(x, [pad // 2, pad - pad // 2] * 2), conv.weight, None, 2)
+    assert torch.equal(conv(x), same)
+    longer = nn.functional.pad(x, [0, 15, 0, 15])
+    inside = (size - kernel) // 2
+    assert torch.equal(conv(longer)[..., :inside, :inside], same[..., :inside, :inside])
 
 
 def test_probed_when_embeddings_are_separable_then_separates_them(tail: Tail) -> None:

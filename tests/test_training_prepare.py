@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scenecheck.preprocess import tiles
+from scenecheck.preprocess import TILE_SIZE, tiles
 from scenecheck.types import Picture
 from training import prepare
 
@@ -103,7 +103,7 @@ def test_view_when_number_is_0_then_is_the_products_tile_and_else_repeats() -> N
     product = tiles([Picture((np.ascontiguousarray(rgb[..., ::-1]),), "bgr")])[0]
     assert np.array_equal(plain, product)
     first, again, other = (prepare.view(rgb, row=4, number=n, seed=0) for n in (2, 2, 3))
-    assert first.shape == (3, 180, 320)
+    assert first.shape == (3, *TILE_SIZE)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from scenecheck.evaluation.corruptions import CORRUPTIONS, Picture
+from scenecheck.evaluation.corruptions import CORRUPTIONS, Picture, looks_like_cctv
 
 
 def random_crop(picture: Picture, rng: np.random.Generator, *, size: tuple[int, int], zoom: float) -> Picture:
@@ -31,13 +31,17 @@ def random_crop(picture: Picture, rng: np.random.Generator, *, size: tuple[int, 
 # strength scales every probability.
 RECIPE: tuple[tuple[float, str], ...] = (
     (0.35, "people"), (0.05, "rain"), (0.06, "fog"),
-    (0.40, "high_corner"), (0.10, "fisheye"), (0.08, "tilt"), (0.04, "upside_down"),
-    (0.08, "lens_dirt"), (0.15, "defocus"), (0.05, "motion_blur"),
+    (0.35, "high_corner"), (0.12, "fisheye"), (0.08, "tilt"), (0.08, "upside_down"),
+    (0.08, "lens_dirt"), (0.15, "defocus"), (0.10, "motion_blur"),
     (0.10, "glare"), (0.12, "darkness"), (0.08, "overexposure"), (0.50, "colour_cast"),
-    (0.10, "grey"), (0.12, "infrared"), (0.30, "sensor_noise"), (0.20, "sharpen"),
+    (0.10, "grey"), (0.15, "infrared"), (0.30, "sensor_noise"), (0.20, "sharpen"),
     (0.06, "privacy"), (0.45, "overlay"), (0.20, "low_resolution"),
     (0.40, "h264"), (0.04, "h265"), (0.20, "mjpeg"), (0.06, "letterbox"),
 )  # fmt: skip
+CHEAP_CAMERA = 0.25
+"""How often a view shows nothing but few pixels, noise, text and H.264 together: one by one they hardly move
+a net that has seen them, together they drew rooms towards street."""
+
 _CAMERA_SIZES = ((180, 320), (240, 426), (270, 480), (288, 352), (360, 640))
 
 
@@ -48,6 +52,8 @@ def surveillance(picture: Picture, rng: np.random.Generator, *, strength: float 
     """
     size = _CAMERA_SIZES[int(rng.integers(len(_CAMERA_SIZES)))]
     out = random_crop(picture, rng, size=size, zoom=0.5)
+    if rng.random() < CHEAP_CAMERA * strength:
+        return looks_like_cctv(out, float(rng.uniform(0.05, 0.9)), rng)
     for probability, name in RECIPE:
         if rng.random() < probability * strength:
             severity = float(np.clip(rng.beta(1.3, 2.0) * strength, 0, 1))

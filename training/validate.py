@@ -45,7 +45,7 @@ from training.figures import Scored, judged
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-DATA = ROOT.parent / "shared" / "data"
+DATA = (ROOT.parent / "shared" / "data").resolve()  # manifests are compared by their real paths
 RUN = HERE / "runs" / "shipped"
 CACHE = HERE / ".cache"
 SCHEMA = "scenecheck/model-figures/1"

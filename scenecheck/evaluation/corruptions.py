@@ -383,3 +383,13 @@ CORRUPTIONS: dict[str, Corruption] = {
         mjpeg,
     )
 }
+
+
+CCTV_LOOK = ("low_resolution", "sensor_noise", "overlay", "h264")
+
+
+def looks_like_cctv(picture: Picture, severity: float, rng: np.random.Generator) -> Picture:
+    """The transport of a cheap camera and nothing else: few pixels, noise, overlay, H.264."""
+    for name in CCTV_LOOK:
+        picture = CORRUPTIONS[name](picture, severity, rng)
+    return picture

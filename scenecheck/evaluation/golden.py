@@ -96,14 +96,16 @@ def _tiles(seen: list[_Seen], card: Card) -> Regression | None:
 def _resize(seen: list[_Seen]) -> Regression | None:
     """Whether the resize still averages areas, at a ratio that the samples' own size need not have.
 
-    A picture three times as large, each sample of it a box of nine with the same mean, makes the same tile;
-    bilinear interpolation, which at a ratio of two is no other than the mean, sees the corners of the boxes.
+    A picture three times as large, each sample of it a box of nine with the same mean, makes the same tile; any
+    other interpolation looks at some samples of it only.
     """
     names = []
     for s in seen:
         height, width = s.tile.shape[1:]
-        if not (s.picture.height_px % height or s.picture.width_px % width):
-            large = picture_from_bgr(_enlarged(s.picture.planes[0]))
+        sides = ((s.picture.height_px, height), (s.picture.width_px, width))
+        if all(k >= n and not 3 * k % n for k, n in sides):  # else the mean is not exact, see `preprocess`
+            is_whole = not any(k % n for k, n in sides)
+            large = picture_from_bgr(_enlarged(s.picture.planes[0], 40 if is_whole else 0))
             if not np.array_equal(tiles([large], (height, width))[0], s.tile):
                 names.append(s.answer.path)
     if not names:
@@ -118,9 +120,12 @@ def _resize(seen: list[_Seen]) -> Regression | None:
     )
 
 
-def _enlarged(bgr: NDArray[Any]) -> NDArray[np.uint8]:
-    """``uint8 [h, w, 3]`` to ``[3 h, 3 w, 3]``: boxes whose corners are brighter and edges darker, means unchanged."""
-    swing = np.minimum(np.minimum(bgr, 255 - bgr), 40).astype(np.int16)
+def _enlarged(bgr: NDArray[Any], swing_levels: int) -> NDArray[np.uint8]:
+    """``uint8 [h, w, 3]`` to ``[3 h, 3 w, 3]``: boxes whose corners are brighter and edges darker, means unchanged.
+
+    The swing is for tiles that cut no box: bilinear interpolation at a ratio of two is no other than the mean.
+    """
+    swing = np.minimum(np.minimum(bgr, 255 - bgr), swing_levels).astype(np.int16)
     box = np.array([[1, -1, 1], [-1, 0, -1], [1, -1, 1]], np.int16)
     large = bgr.repeat(3, axis=0).repeat(3, axis=1) + np.kron(swing, box[..., None])
     return large.astype(np.uint8)

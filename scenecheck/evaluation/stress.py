@@ -1,7 +1,7 @@
 """What each named corruption, at each severity, does to a model: ranking, drift of p_indoor, verdicts lost.
 
-The corruptions are those that training augments with (`corruptions`), besides `looks_like_cctv`, which strings
-four of them together, and ``occlusion``, which training never shows.
+The corruptions are those that training augments with (`corruptions`), besides `corruptions.looks_like_cctv`,
+which strings four of them together, and ``occlusion``, which training never shows.
 """
 
 from __future__ import annotations
@@ -48,20 +48,8 @@ _CHUNK = 32
 _READ_S = 30.0
 """For one file of this machine's disk, a film's first frame included."""
 
-CCTV_LOOK = ("low_resolution", "sensor_noise", "overlay", "h264")
-
-
-def looks_like_cctv(
-    picture: corruptions.Picture, severity: float, rng: np.random.Generator
-) -> corruptions.Picture:
-    """The transport of a cheap camera and nothing else: few pixels, noise, overlay, H.264."""
-    for name in CCTV_LOOK:
-        picture = corruptions.CORRUPTIONS[name](picture, severity, rng)
-    return picture
-
-
 CORRUPTIONS: dict[str, corruptions.Corruption] = {
-    "looks_like_cctv": looks_like_cctv,
+    "looks_like_cctv": corruptions.looks_like_cctv,
     **corruptions.CORRUPTIONS,
 }
 
