@@ -26,6 +26,7 @@ from scenecheck.audit.messages import (
 from scenecheck.audit.supervisor import (
     AWAKE_PER_WORKER,
     COMPANY,
+    LAG_S,
     LATE_S,
     OVERDUE_S,
     SILENT_S,
@@ -168,6 +169,18 @@ def test_feeds_that_bring_frames_are_limited_so_that_they_do_not_wait_for_each_o
     script = Script(act)
     judge(script, feeds(200), workers=1, jobs=500)
     assert script.most_held == AWAKE_PER_WORKER
+
+
+def test_a_worker_that_lags_gets_nothing_new_until_it_has_caught_up() -> None:
+    def act(task: Task, _: int) -> list[tuple[float, Message]]:
+        lag_s = 2 * LAG_S if len(script.given) < 100 else 0.0
+        return [(0.1, Sign(task.feed.id, lag_s)), (1.0, done(task.feed))]
+
+    script = Script(act)
+    judge(script, feeds(200), workers=1)
+    waves = [sum(at <= end for at, _, _ in script.given) for end in (0.9, 1.9)]
+    assert waves[0] == AWAKE_PER_WORKER
+    assert waves[1] <= 2 * AWAKE_PER_WORKER + 1
 
 
 def test_a_worker_that_dies_is_replaced_and_its_feeds_are_judged_again() -> None:

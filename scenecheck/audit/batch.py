@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ MAX_TOGETHER = 16
 """Tiles scored in one go on a device that has use for it."""
 MAX_TOGETHER_CPU = 2
 """On a CPU more leave its caches: eight together took half as long again a tile as one alone."""
+_SMOOTHING = 0.2  # weight of the latest answer in `lag_s`
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class SharedClassifier(Classifier):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self.lag_s = 0.0
+        """How long it takes from asking to the answer lately (s): it grows when the machine is short of time."""
         super().__init__(*args, **kwargs)
         self.most_together = MAX_TOGETHER_CPU if self.provider == "cpu" else MAX_TOGETHER
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
@@ -49,8 +53,11 @@ class SharedClassifier(Classifier):
         if self._thread is None:  # its own known answers
             return super().score(tiles)
         answer: Future[Scores] = Future()
+        asked_s = time.monotonic()
         self._asked.put(_Asked(tiles, answer))
-        return answer.result()
+        scores = answer.result()
+        self.lag_s += _SMOOTHING * (time.monotonic() - asked_s - self.lag_s)
+        return scores
 
     def close(self) -> None:
         thread, self._thread = self._thread, None

@@ -73,9 +73,10 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A frame of a feed arrived."""
+    """A frame of a feed arrived; ``lag_s`` is how long the worker's frames wait for their scores now."""
 
     feed: str
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

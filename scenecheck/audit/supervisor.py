@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AWAKE_PER_WORKER = 32
+AWAKE_PER_WORKER = 24
 """Feeds of a worker that bring frames. A healthy one takes 1-2 s, nearly all of it waiting for keyframes, and
 some 50-100 ms of a core: fewer would leave the core idle, more would only wait for each other."""
 FIRST_S = 0.4
 """A feed that brought no frame by then waits for its camera, costs next to nothing and makes place for another."""
+LAG_S = 0.2
+"""A worker whose frames wait longer for their scores gets nothing new: its core has enough to do, and feeds
+that only wait for it would stream on, take memory and miss their deadlines."""
 QUIET_S = 1.5
 """So does one between two frames: cameras with long GOPs, or that stall."""
 OVERDUE_S = 10.0
@@ -67,6 +70,7 @@ class _Worker:
 
     heard_s: float
     busy_s: float
+    lag_s: float = 0.0
     is_ready: bool = False
     held: dict[str, _Held] = field(default_factory=dict)
 
@@ -180,6 +184,8 @@ class Supervisor:
             if not worker.is_ready or len(worker.held) >= most or now_s - worker.heard_s > UNSURE_S:
                 continue
             n_awake = worker.n_awake(now_s)
+            if worker.lag_s > LAG_S and n_awake:
+                continue
             if n_awake < least:
                 found, least = number, n_awake
         return found
@@ -205,7 +211,8 @@ class Supervisor:
             case Done(outcome):
                 if worker.held.pop(outcome.result.feed, None) is not None:
                     self._outcomes.append(outcome)
-            case Sign(feed):
+            case Sign(feed, lag_s):
+                worker.lag_s = lag_s
                 if feed in worker.held:
                     worker.held[feed].awake_s = worker.heard_s + QUIET_S
             case Ready(model):

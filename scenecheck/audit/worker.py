@@ -80,7 +80,10 @@ class Worker:
         started_s = time.monotonic()
         try:
             outcome = judge_feed(
-                feed, task.reference, self._classifier, on_frame=lambda: self._say(Sign(feed.id))
+                feed,
+                task.reference,
+                self._classifier,
+                on_frame=lambda: self._say(Sign(feed.id, self._classifier.lag_s)),
             )
         except ModelError as e:
             self._say(Broken(e))

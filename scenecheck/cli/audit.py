@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scenecheck.feeds import Feed
     from scenecheck.records import Result
 
-JOBS_PER_WORKER = 128
+JOBS_PER_WORKER = 64
 """Feeds in flight for each core: silent ones wait out their deadline beside those that answer."""
 DEFAULT_FAIL = frozenset({"indoor", "moved", "unexpected"})
 DATABASE = "scenecheck.db"
