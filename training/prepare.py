@@ -10,6 +10,7 @@ import ast
 import csv
 import hashlib
 import json
+import os
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -180,6 +181,19 @@ def camera_folds(examples: Examples) -> NDArray[np.int64]:
 def is_kept_apart(camera: str) -> bool:
     """Whether a camera judges shipped nets: none of them ever learns from it."""
     return camera_fold(camera) == KEPT_APART
+
+
+def write_kept_apart(manifest: Path, out: Path) -> int:
+    """Write the rows of ``manifest`` whose cameras are kept apart, paths made relative to ``out``; how many."""
+    with manifest.open(newline="", encoding="utf-8") as f:
+        rows = [r for r in csv.DictReader(f) if is_kept_apart(r["group"])]
+    with out.open("w", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            path = os.path.relpath((manifest.parent / row["path"]).resolve(), out.parent.resolve())
+            writer.writerow({**row, "path": path})
+    return len(rows)
 
 
 def camera_weights(examples: Examples, rows: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -316,7 +316,12 @@ def main() -> None:
     ap.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
     ap.add_argument("--workers", type=int, default=2, help="threads of the robustness table")
     ap.add_argument("--json", action="store_true")
+    ap.add_argument("--kept-apart", type=Path, metavar="OUT.csv", help="only write the manifest of the cameras that "
+                    "no shipped net learns from, for `scenecheck eval`")  # fmt: skip
     a = ap.parse_args()
+    if a.kept_apart:
+        print(f"{a.kept_apart}: {prepare.write_kept_apart(a.manifest, a.kept_apart)} pictures")
+        return
     cv2.setNumThreads(1)
     inputs = Inputs(a.run, card_path(a.model), a.manifest.resolve(), a.scenes.resolve(), a.clips.resolve(),
                     a.workers)  # fmt: skip
