@@ -103,7 +103,7 @@ def connect(address: str | None) -> Any:
     except ModuleNotFoundError:
         raise UsageError("no-ray", "--engine ray: Ray is not installed") from None
     if not ray.is_initialized():
-        more = {} if address else {"include_dashboard": False}
+        more: dict[str, Any] = {} if address else {"include_dashboard": False}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
         except (OSError, RuntimeError, ValueError) as e:
