@@ -59,13 +59,15 @@ def test_migrations_when_one_fails_then_the_database_is_as_before(
     steps = tmp_path / "migrations"
     (steps / "versions").mkdir(parents=True)
     (steps / "env.py").write_text((MIGRATIONS / "env.py").read_text())
-    first = MIGRATIONS / "versions" / "0001_audit.py"
-    (steps / "versions" / first.name).write_text(first.read_text())
+    shipped = sorted((MIGRATIONS / "versions").glob("0*.py"))
+    for step in shipped:
+        (steps / "versions" / step.name).write_text(step.read_text())
+    latest = shipped[-1].name.partition("_")[0]
     with open_store(db_url) as store, store.begin(SPEC) as run:
         run.record([result("a")])
-    (steps / "versions" / "0002_broken.py").write_text(
+    (steps / "versions" / "broken.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        f"revision, down_revision, branch_labels, depends_on = 'broken', '{latest}', None, None\n"
         "def upgrade():\n"
         "    op.create_table('half', sa.Column('id', sa.Integer))\n"
         "    op.execute('DROP TABLE findings')\n"

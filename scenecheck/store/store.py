@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from scenecheck.errors import StoreError, UsageError
 from scenecheck.records import History, Memory, Reference, Run
+from scenecheck.store import gatelog
 from scenecheck.store.engine import Database, connect
 from scenecheck.store.owner import describe, is_gone, owner_name
 from scenecheck.store.rows import (
@@ -27,9 +28,10 @@ from scenecheck.store.tables import findings, references, results, runs
 from scenecheck.types import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from scenecheck.chain import Check, Head
     from scenecheck.records import Finding, Result, RunSpec
     from scenecheck.view import View
 
@@ -80,6 +82,17 @@ class Store:
     def name(self) -> str:
         """How the store is called in messages; without user and password."""
         return self._database.shown
+
+    # --- the gate's decisions --------------------------------------------------------------------
+
+    def log_decisions(self, records: Sequence[Mapping[str, object]]) -> Head:
+        """Chain records to the gate's log; all are durable on return. Raises StoreError ``store-damaged``
+        where the log does not end as it was left."""
+        return gatelog.append(self._database, records)
+
+    def verify_log(self, *, head: Head | None = None) -> Check:
+        """Check the gate's whole log against its own head, and ``head`` where one was kept elsewhere."""
+        return gatelog.check(self._database, head)
 
     # --- runs ------------------------------------------------------------------------------------
 

@@ -147,3 +147,21 @@ references = Table(
     Index("ix_feed_references_feed", "feed", "id"),
     sqlite_autoincrement=True,
 )
+
+gate_log = Table(
+    "gate_log",
+    metadata,
+    Column("n", _Id, primary_key=True, autoincrement=False),
+    # Text, not JSON: the hash is over these very characters.
+    Column("record", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+gate_log_head = Table(
+    "gate_log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("n", _Id, nullable=False),
+    Column("hash", Text, nullable=False),
+    CheckConstraint("id = 1", name="ck_gate_log_head_one"),
+)

@@ -1,0 +1,1 @@
+"""The gate: publishes what is proven street, masks all else."""
