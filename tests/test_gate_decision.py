@@ -222,6 +222,17 @@ def test_gate_when_a_suspected_group_waits_then_what_came_before_it_leaves() -> 
     assert feed.released[-1] == first + GROUP - 1
 
 
+def test_gate_when_the_key_frame_of_a_suspected_group_is_not_judged_then_nothing_reaches_it() -> None:
+    feed = Feed().opened()
+    feed.group()
+    key = feed.seq
+    while feed.unit() % GROUP:
+        pass
+    feed.unit(suspect=True)
+    feed.judged(seq=key + 5)
+    assert feed.released[-1] == key + 5
+
+
 def test_gate_when_a_key_frame_is_not_judged_then_nothing_passes_it() -> None:
     feed = Feed().opened()
     feed.group()

@@ -279,9 +279,8 @@ class Gate:
         if self._anchor is None or self._state is not State.OPEN:
             return
         last = self._anchor
-        for held in (
-            islice(self._held, max(0, self._anchor + 1 - self._held[0].unit.seq), None) if self._held else ()
-        ):
+        # Held begin with the anchor, or with what follows it once it is out.
+        for held in islice(self._held, 0 if self._is_anchor_out else 1, None):
             is_suspect = held.group in self._suspects
             if is_suspect and (held.group == self._group or held.label is not Label.STREET):
                 # Nothing of a suspected group before all of it: go back to what came before it.
