@@ -224,6 +224,57 @@ class AuditReport(_Contract):
         )
 
 
+class FeedResult(_Contract):
+    """One feed of a run, a line of ``audit.jsonl``: what `scenecheck report` writes.
+
+    ``verdict`` is unreachable where not one picture came. ``conditions`` count the frames that they spoke
+    against. ``address`` is free of secrets. Times are UTC.
+    """
+
+    schema_: Literal["scenecheck/feed/1"] = Field(default="scenecheck/feed/1", alias="schema")
+    run: int
+    feed: str
+    name: str
+    address: str
+    tags: list[str]
+    expect: Label
+    verdict: Literal["street", "indoor", "unknown", "unreachable"]
+    p_indoor: float | None = Field(ge=0.0, le=1.0)
+    reason: str
+    frames: int
+    conditions: dict[Condition, int]
+    error: ErrorReport | None
+    findings: list[FindingReport]
+    judged_at: datetime
+    seconds: float = Field(ge=0.0)
+
+    @classmethod
+    def of(cls, result: Result) -> FeedResult:
+        error = result.error
+        return cls(
+            run=result.run,
+            feed=result.feed,
+            name=result.name,
+            address=result.address,
+            tags=list(result.tags),
+            expect=result.expect,
+            verdict="unreachable" if result.is_unreachable else result.label.value,
+            p_indoor=result.p_indoor,
+            reason=result.reason,
+            frames=result.n_frames,
+            conditions=dict(result.conditions),
+            error=None
+            if error is None
+            else ErrorReport(code=error.code, message=error.message, try_=error.try_),
+            findings=[
+                FindingReport(feed=result.feed, kind=f.kind, since=f.since, detail=f.detail)
+                for f in result.findings
+            ],
+            judged_at=result.finished_at,
+            seconds=round(result.total_s, 3),
+        )
+
+
 class PublishReport(_Contract):
     """Where a feed is published, and what is shown while its view is not proven."""
 
@@ -294,6 +345,7 @@ CONTRACTS: dict[str, type[BaseModel]] = {
     "audit-1": AuditReport,
     "check-1": CheckReport,
     "eval-1": EvalReport,
+    "feed-1": FeedResult,
     "feeds-1": FeedReport,
 }
 

@@ -16,6 +16,7 @@ from scenecheck.cli.check import check
 from scenecheck.cli.evaluate import evaluate
 from scenecheck.cli.feeds import feeds
 from scenecheck.cli.model import model
+from scenecheck.cli.report import report
 from scenecheck.errors import ScenecheckError, UsageError
 
 EXIT_CODES = """\b
@@ -48,6 +49,7 @@ cli.add_command(check)
 cli.add_command(evaluate)
 cli.add_command(feeds)
 cli.add_command(model)
+cli.add_command(report)
 
 
 def main() -> None:

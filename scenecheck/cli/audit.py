@@ -27,7 +27,7 @@ JOBS_PER_WORKER = 64
 DEFAULT_FAIL = frozenset({"indoor", "moved", "unexpected"})
 DATABASE = "scenecheck.db"
 
-_database = click.option(
+database = click.option(
     "--db",
     default=DATABASE,
     show_default=True,
@@ -40,7 +40,7 @@ _database = click.option(
 
 @click.command(short_help="Judge every feed of an inventory.")
 @click.argument("feeds", type=click.Path(path_type=Path), metavar="FEEDS")
-@_database
+@database
 @click.option("--resume", is_flag=True, help="Go on with the latest run that was not finished.")
 @click.option(
     "--report", "report_dir", type=click.Path(path_type=Path), metavar="DIR", help="Write the reports there."
@@ -105,7 +105,7 @@ def audit(
     if ray_address is not None and engine != "ray":
         raise UsageError("bad-option", "--ray-address: goes with --engine ray")
     inventory = read_inventory(feeds)
-    _warn_of_password(context, db)
+    warn_of_password(context, db)
     from scenecheck.audit import Limits
     from scenecheck.audit import audit as run
     from scenecheck.audit.messages import ModelChoice
@@ -168,7 +168,7 @@ def exit_code(results: Sequence[Result], groups: frozenset[str] | None) -> int:
     metavar="FEEDS",
     help="The inventory that names it.",
 )
-@_database
+@database
 @click.option("--who", help="Who has looked at it.  [default: your login name]")
 @click.option("--why", required=True, help="What was done: a repair, a new mast.")
 @click.option("--although-indoor", is_flag=True, help="Accept it although the model sees an interior.")
@@ -200,7 +200,7 @@ def accept(
     wanted = next((f for f in inventory.feeds if f.id == feed), None)
     if wanted is None:
         raise UsageError("no-such-feed", f"{path}: names no feed {feed!r}", "check the spelling")
-    _warn_of_password(context, db)
+    warn_of_password(context, db)
     from scenecheck.audit.judge import judge_feed
     from scenecheck.classifier import Classifier
     from scenecheck.cli.options import tell_fallback
@@ -270,7 +270,8 @@ def _db_option(db: str) -> str:
     return " and the same --db" if "://" in db else f" --db {db}"
 
 
-def _warn_of_password(context: click.Context, db: str) -> None:
+def warn_of_password(context: click.Context, db: str) -> None:
+    """Say that a password in ``--db`` is seen by others."""
     from click.core import ParameterSource
 
     is_typed = context.get_parameter_source("db") is ParameterSource.COMMANDLINE
