@@ -205,6 +205,15 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A person's word that a view is right; what a reference says of it, without the view."""
+
+    at: datetime
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What is known of a feed before it is judged again."""
 

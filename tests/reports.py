@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from scenecheck.findings import findings
-from scenecheck.records import ErrorNote, Memory, Mosaic, Result, RunSpec
+from scenecheck.records import ErrorNote, Memory, Mosaic, Reference, Result, RunSpec
 from scenecheck.store import Store, open_store
 from scenecheck.types import Condition, Label
-from scenecheck.view import Comparison
+from scenecheck.view import GRID, Comparison, View
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 MORNING = datetime(2026, 3, 1, 5, 30, tzinfo=UTC)
@@ -63,6 +63,17 @@ def doubtful(feed: str, conditions: dict[Condition, int], **fields: object) -> R
     return street(feed, label=Label.UNKNOWN, p_indoor=None, conditions=conditions, **fields)
 
 
+def view() -> View:
+    return View(np.ones(1280, np.int8), np.ones((2, *GRID), np.int8))
+
+
+def _known(result: Result, memory: Memory) -> Memory:
+    """What was compared with had to be known."""
+    if result.comparison is None:
+        return memory
+    return replace(memory, reference=Reference(result.feed, Label.STREET, view(), MORNING))
+
+
 @contextmanager
 def stored(path: Path, *mornings: list[Result]) -> Iterator[Store]:
     """A store of one run for each morning, findings as an audit would have them."""
@@ -72,7 +83,7 @@ def stored(path: Path, *mornings: list[Result]) -> Iterator[Store]:
                 memory = run.memory([r.feed for r in results])
                 at = MORNING + timedelta(days=day)
                 dated = [replace(r, finished_at=at) for r in results]
-                run.record([replace(r, findings=findings(r, memory.get(r.feed, Memory()))) for r in dated])
+                run.record([replace(r, findings=findings(r, _known(r, memory[r.feed]))) for r in dated])
                 run.finish()
         yield store
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from scenecheck.records import Finding, Reference, Result, Run
+    from scenecheck.records import Acceptance, Finding, Result, Run
     from scenecheck.store import Store
 
 URGENCY = (
@@ -45,7 +45,7 @@ class Overview:
     run: Run
     results: tuple[Result, ...]
     trails: Mapping[str, tuple[Result, ...]]
-    references: Mapping[str, Reference]
+    acceptances: Mapping[str, Acceptance]
 
     @property
     def verdicts(self) -> Counter[str]:
@@ -60,14 +60,14 @@ class Overview:
 def overview(store: Store, run: int) -> Overview:
     """Raises UsageError ``no-such-run``."""
     results = sorted(store.table(run), key=lambda r: (urgency(r), r.feed))
-    trails = store.trails([r.feed for r in results], last=LAST)
-    looked_at = [r.feed for r in results if r.findings]
+    feeds = [r.feed for r in results]
+    trails = store.trails(feeds, last=LAST)
     return Overview(
         run=store.run(run),
         results=tuple(results),
         # A run rendered again later has its own past, not what came after.
         trails={feed: tuple(r for r in trail if r.run <= run) for feed, trail in trails.items()},
-        references={feed: kept for feed in looked_at if (kept := store.reference(feed)) is not None},
+        acceptances=store.acceptances(feeds),
     )
 
 

@@ -170,8 +170,8 @@ def _tone(kind: FindingKind | None) -> str:
 
 def _row(found: Overview, result: Result, language: Language) -> _Row:
     findings, error = by_urgency(result), result.error
-    p_indoor, reference = result.p_indoor, found.references.get(result.feed)
-    accepted = "" if reference is None or not reference.is_accepted else WORDS[language]["accepted"]
+    p_indoor, kept = result.p_indoor, found.acceptances.get(result.feed)
+    accepted = WORDS[language]["accepted"]
     # Of a view that is as it should be there is nothing to look at, and ten thousand of them fill a disk.
     mosaic = result.mosaic if findings or result.label is not result.expect else None
     return _Row(
@@ -197,12 +197,7 @@ def _row(found: Overview, result: Result, language: Language) -> _Row:
         cells="" if mosaic is None else _cells(mosaic),
         heat="" if mosaic is None else _heat(mosaic),
         trail=_trail(found.trails.get(result.feed, ())),
-        accepted=accepted
-        and accepted.format(
-            at=moment(reference.created_at) if reference else "",
-            who=reference.who if reference else "",
-            why=reference.why if reference else "",
-        ),
+        accepted="" if kept is None else accepted.format(at=moment(kept.at), who=kept.who, why=kept.why),
     )
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scenecheck.errors import StoreError, UsageError
-from scenecheck.records import History, Memory, Reference, Run
+from scenecheck.records import Acceptance, History, Memory, Reference, Run
 from scenecheck.store import gatelog
 from scenecheck.store.engine import Database, connect
 from scenecheck.store.owner import describe, is_gone, owner_name
@@ -194,6 +194,17 @@ class Store:
         """Where the feed's camera should look now."""
         with self._database.read() as connection:
             return _references(connection, (feed,)).get(feed)
+
+    def acceptances(self, feeds: Sequence[str]) -> dict[str, Acceptance]:
+        """Who accepted the view that each feed should show now, and why; without those nobody accepted."""
+        found: dict[str, Acceptance] = {}
+        columns = (references.c.feed, references.c.created_at, references.c.who, references.c.why)
+        with self._database.read() as connection:
+            for chunk in _chunks(feeds):
+                current = _CURRENT.where(references.c.feed.in_(chunk))
+                query = sa.select(*columns).where(references.c.id.in_(current), references.c.who.is_not(None))
+                found.update({row.feed: Acceptance(*row[1:]) for row in connection.execute(query)})
+        return found
 
     def accept(self, feed: str, *, who: str, why: str, view: View, label: Label = Label.STREET) -> Reference:
         """Record a view as right from now on, on a person's word. The references before it are kept.
