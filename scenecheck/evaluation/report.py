@@ -22,7 +22,7 @@ from scenecheck.evaluation.baseline import flips as flips_between
 from scenecheck.evaluation.figures import ROC_UP_TO
 from scenecheck.evaluation.scoring import CLIP_DEADLINE_S, CLIP_FRAMES
 from scenecheck.mask import heat_layer, pixelate
-from scenecheck.preprocess import tiles
+from scenecheck.preprocess import TILE_SIZE, tiles
 from scenecheck.source import SourceOptions, open_source
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def _worst(evaluation: Evaluation, error: WorstError, model: Model | None) -> di
 def _tile(evaluation: Evaluation, error: WorstError, model: Model | None) -> NDArray[np.uint8]:
     """The tile ``uint8 [3, H, W]`` of a frame, decoded again. Raises SourceError."""
     example = next(j.example for j in evaluation.examples if j.example.path == error.path)
-    size = (model.card.input.height, model.card.input.width) if model else (180, 320)
+    size = (model.card.input.height, model.card.input.width) if model else TILE_SIZE
     options = SourceOptions(frames=CLIP_FRAMES, deadline_s=CLIP_DEADLINE_S)
     try:
         with open_source(example.file, options) as source:

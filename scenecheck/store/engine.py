@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+import stamina
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -170,7 +171,8 @@ def _sqlite(address: sa.URL) -> sa.Engine:
     def _connect(connection: Any, _record: object) -> None:
         # sqlite3 would begin only before the first INSERT, and commit before a CREATE TABLE.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON", "foreign_keys = ON"):
+        _use_wal(connection)
+        for pragma in ("synchronous = FULL", "fullfsync = ON", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -180,6 +182,16 @@ def _sqlite(address: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
+
+
+def _is_locked(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+@stamina.retry(on=_is_locked, attempts=None, timeout=WAIT_S, wait_initial=0.01, wait_max=0.5, wait_jitter=0.1)
+def _use_wal(connection: Any) -> None:
+    """Two that make a file at once: SQLite does not wait where a change of journal might be a deadlock."""
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _postgres(address: sa.URL) -> sa.Engine:
