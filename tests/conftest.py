@@ -22,6 +22,8 @@ from tests.servers.rtsp import RtspServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+
     from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -161,6 +163,15 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     except NoPostgresError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; skips where there is none. Not for the session: it forbids asyncio beside it."""
+    from tests.browser import chromium
+
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -26,6 +26,7 @@ from scenecheck.evaluation.report import html, share, write_html
 from scenecheck.evaluation.results import Baseline, Evaluation, Regression
 from scenecheck.evaluation.stress import stress
 from scenecheck.mask import MAX_CELLS
+from tests.browser import BROWSER_MS
 from tests.cameras import write_cameras, write_model
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 EVIL = "<script>alert(1)</script>"
-BROWSER_MS = 90_000
-"""A browser starts in a second; on a machine that trains a model at the same time it took most of a minute."""
 
 
 @dataclass(frozen=True)
@@ -292,20 +291,6 @@ def test_junit_skips_a_known_miss_that_breaks_no_rule(compared: Compared, tmp_pa
 )
 def test_share_keeps_digits_where_they_matter(value: float, text: str) -> None:
     assert share(value) == f"{text}\u00a0%"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; skips with the reason where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as p:
-        # Containers seldom allow what Chromium's own sandbox needs; the page is ours.
-        running = p.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=BROWSER_MS)
-        yield running
-        running.close()
 
 
 @pytest.mark.timeout(300)

@@ -202,6 +202,10 @@ def share(value: float, language: Language) -> str:
     """A share of 0..1 in per cent; never rounded to a certainty that it is not."""
     near_an_end = 0 < value < 0.01 or 0.99 < value < 1
     text = f"{value * 100:.{2 if near_an_end else 1}f}\u00a0%"
+    return _decimal(text, language)
+
+
+def _decimal(text: str, language: Language) -> str:
     return text if language == "en" else text.replace(".", ",")
 
 
@@ -240,5 +244,5 @@ def _far(comparison: Comparison, language: Language) -> str:
         turn = "clockwise" if comparison.rotation_deg > 0 else "anticlockwise"
         parts.append(words[turn].format(by=f"{abs(comparison.rotation_deg):.0f}°"))
     if comparison.zoom is not None and abs(comparison.zoom - 1) >= 0.05:
-        parts.append(words["zoom"].format(by=f"{comparison.zoom:.2g}"))
+        parts.append(words["zoom"].format(by=_decimal(f"{comparison.zoom:.2g}", language)))
     return ", ".join(parts)
