@@ -33,7 +33,7 @@ from scenecheck.reporting.words import WORDS
 from scenecheck.schemas import SCHEMA_FOLDER
 from scenecheck.store import Store
 from scenecheck.types import Condition, Label
-from tests.audits import run
+from tests.audits import n_stored, pictures, run, write_inventory
 from tests.reports import EVIL, MORNING, city, doubtful, indoor, silent, small, stored, street, view
 from tests.test_evaluation_report import Tags
 
@@ -318,3 +318,17 @@ def test_command_writes_a_run_again_and_says_in_one_line_what_cannot_be(tmp_path
         assert wrong.returncode == 2, wrong.stderr
         assert said in wrong.stderr
         assert wrong.stderr.count("\n") == 1
+
+
+def test_audit_writes_its_report_and_refuses_a_place_for_it_before_it_judges(tmp_path: Path) -> None:
+    inventory = write_inventory(tmp_path, [*pictures(1), "{id: gone, url: ./gone.jpg}"])
+    (tmp_path / "file").write_text("")
+    wrong = run("audit", inventory, "--db", tmp_path / "city.db", "--report", tmp_path / "file")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "is a file" in wrong.stderr
+    assert n_stored(tmp_path / "city.db") == 0
+    done = run("audit", inventory, "--db", tmp_path / "city.db", "--report", tmp_path / "r", "--threads", "1")
+    assert done.returncode in {1, 3}, done.stderr
+    assert {p.name for p in (tmp_path / "r").iterdir()} == {*FILES}
+    rows = csv.DictReader(io.StringIO((tmp_path / "r" / "audit.csv").read_text()))
+    assert {row["feed"] for row in rows} == {"picture-000", "gone"}

@@ -106,6 +106,10 @@ def audit(
         raise UsageError("bad-option", "--ray-address: goes with --engine ray")
     inventory = read_inventory(feeds)
     warn_of_password(context, db)
+    if report_dir is not None:
+        from scenecheck.reporting import prepare
+
+        prepare(report_dir)
     from scenecheck.audit import Limits
     from scenecheck.audit import audit as run
     from scenecheck.audit.messages import ModelChoice

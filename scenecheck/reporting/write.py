@@ -37,14 +37,15 @@ def write_reports(store: Store, run: int, directory: Path) -> list[Path]:
     the directory cannot be written, or holds a file of somebody else under one of our names: then nothing is
     written.
     """
-    _prepare(directory)
+    prepare(directory)
     found = overview(store, run)
     for name, (_, text) in FILES.items():
         write_whole(directory / name, text(found))
     return [directory / name for name in FILES]
 
 
-def _prepare(directory: Path) -> None:
+def prepare(directory: Path) -> None:
+    """Make the directory and see that a report may be written there; raises as `write_reports` does."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         foreign = [
