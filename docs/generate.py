@@ -38,7 +38,8 @@ def cli_page() -> str:
     """The help of every command, as one Markdown page."""
     parts = [HEAD]
     for path, command in commands(cli, "scenecheck"):
-        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        settings = {**cli.context_settings, "terminal_width": 100}  # commands inherit the group's
+        context = click.Context(command, info_name=path, **settings)
         parts.append(f"## `{path}`\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
     return "\n".join(parts)
 

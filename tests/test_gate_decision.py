@@ -596,8 +596,9 @@ class Promises(RuleBasedStateMachine):
         if self.last.is_open and not was_open:
             assert self.streets_since_indoor >= 2
         self.is_review = self.last.state is State.REVIEW
-        if not self.last.is_open:
-            self.barrier = max(self.barrier, self.seq if was_open else -1)
+        if was_open and not self.last.is_open:
+            # Time passes before a unit is taken: one that comes as the lease ends is already of what follows.
+            self.barrier = max(self.barrier, self.seq - isinstance(event, Unit))
         if self.last.release is not None:
             self.check(*self.last.release)
 

@@ -37,6 +37,8 @@ SILENCE_S = 120
 _MIGRATION_LOCK = 0x5CE11E  # of pg_advisory_xact_lock; any number, but always the same
 
 log = logging.getLogger(__name__)
+# Its notices of retries are for who asks for them, not for the terminal of who set up no logging.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
